@@ -1,0 +1,81 @@
+"""The hot loops, each under one name with one signature and several homes.
+
+reference/  array code: the definition, and the version for every dtype and device
+cpu/        numba: float32 on the CPU
+cuda/       CUDA C: on the GPU, or on any laptop through the emulator
+
+Kernels take and return plain arrays. Every implementation of a kernel has the
+signature of the function of the same name in reference/, whose docstring is its
+specification. The tables below give the order in which they are tried.
+"""
+
+from itertools import chain
+
+import numpy as np
+
+from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, strict, use
+
+__all__ = ["BACKENDS", "Implementation", "Kernel", "KernelFallback", "strict", "use"]
+
+
+def _float32(*args) -> bool:
+    """Every floating array among the arguments (and in lists among them) is float32 in numpy."""
+    for arg in chain.from_iterable(a if type(a) is list else (a,) for a in args):
+        if isinstance(arg, np.ndarray) and arg.dtype.kind == "f" and arg.dtype != np.float32:
+            return False
+    return True
+
+
+def _at_least(elements: int):
+    """Worth it from this many elements in the first array (or in the arrays of the first list)."""
+
+    def worth(first, *rest) -> bool:
+        if type(first) is list:
+            return sum(array.size for array in first) >= elements
+        return first.size >= elements
+
+    return worth
+
+
+def _rows_at_least(elements: int):
+    """Worth it from this many elements in the rows that are looked up, however large the table."""
+    return lambda weight, ids: ids.size * weight.shape[-1] >= elements
+
+
+def _kernel(name: str, file: str, minimum: int = 2048, worth=None) -> Kernel:
+    """The usual case: numba from `minimum` elements on, below it and for float64 the reference."""
+    kernel = Kernel(
+        name,
+        Implementation("numba", f"cpu.{file}:{name}", supports=_float32, worth=worth or _at_least(minimum)),
+        Implementation("reference", f"reference.{file}:{name}"),
+    )
+    globals()[name] = kernel
+    __all__.append(name)
+    return kernel
+
+
+matmul = Kernel(
+    "matmul",
+    Implementation("blas", "reference.matmul:blas_matmul"),
+    Implementation("numba", "cpu.matmul:matmul", supports=_float32),
+    Implementation("reference", "reference.matmul:matmul"),
+)
+__all__.append("matmul")
+
+for _name in ("linear", "linear_backward"):
+    _kernel(_name, "linear")
+for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"):
+    _kernel(_name, "softmax")
+for _name in ("cross_entropy", "cross_entropy_backward"):
+    _kernel(_name, "cross_entropy")
+for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"):
+    _kernel(_name, "normalization")
+for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):
+    _kernel(_name, "activation")
+_kernel("dropout", "dropout")
+_kernel("embedding", "embedding", worth=_rows_at_least(2048))
+_kernel("embedding_backward", "embedding")
+for _name in ("attention", "attention_backward"):
+    _kernel(_name, "attention")
+for _name in ("adamw", "sgd", "grad_norm", "scale"):
+    _kernel(_name, "optimizer")

@@ -1,0 +1,190 @@
+"""Elementary functions for float32 that LLVM can vectorise.
+
+numba hands `math.exp` and its like to the C library, one number at a time. The
+functions below are plain arithmetic without branches, so a loop that calls them
+turns into vector instructions: about 0.3 ns a number instead of 2.3 for exp.
+
+Inside a kernel:
+
+    from minigrad.kernels.cpu import simd
+
+    for i in range(n):
+        y[i] = simd.exp(x[i] - simd.maximum(a, b))
+
+Everything takes and returns float32; constants must be float32 too, because one
+Python float in an expression makes all of it float64, and half as fast.
+
+The flag `contract` allows a fused multiply-add and nothing else. Looser flags
+would let LLVM undo the rounding tricks below, or assume that there is no inf
+and no NaN.
+
+A loop vectorises if it runs from 0 to the size of a one-dimensional array. From any
+other start numba allows for a negative index, which counts from the end, and LLVM
+gives up: pass a slice to a function instead. To see what came of a loop, look for
+`ymm` or `zmm` in `kernel.inspect_asm()`.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+# For loops that sum: lets the additions be reordered (so that they vectorise), but unlike
+# fastmath=True keeps inf and NaN meaningful.
+REORDER = {"reassoc", "contract", "nsz"}
+
+# How every kernel here is compiled: on its first call, for the one signature that its wrapper uses.
+# Only prange becomes parallel; numba need not look for other parallelism.
+_PRANGE = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil")
+parallel = njit(
+    parallel={**dict.fromkeys(_PRANGE, False), "prange": True},
+    fastmath=REORDER,
+    error_model="numpy",
+    cache=True,
+)
+# A part of such a kernel: a loop over a slice, which vectorises better here than inside the prange.
+serial = njit(fastmath=REORDER, error_model="numpy", cache=True)
+
+# A formula to use inside the loops, computed in the order in which it is written (see above).
+inline = njit(fastmath={"contract"}, forceinline=True, error_model="numpy", cache=True)
+
+
+# ---- one LLVM instruction each -------------------------------------------------------------
+
+
+@intrinsic
+def maximum(typing, a, b):
+    """max(a, b), NaN if either is: Python's max is a branch, and a row maximum would not vectorise."""
+
+    def generate(context, builder, signature, arguments):
+        float32 = ir.FloatType()
+        function_type = ir.FunctionType(float32, [float32, float32])
+        function = builder.module.declare_intrinsic("llvm.maximum", [float32], function_type)
+        return builder.call(function, arguments, fastmath=("nsz",))
+
+    return types.float32(types.float32, types.float32), generate
+
+
+@intrinsic
+def select(typing, condition, a, b):
+    """`a if condition else b` without a branch: both are computed."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.select(*arguments)
+
+    return types.float32(types.boolean, types.float32, types.float32), generate
+
+
+@intrinsic
+def float_as_int(typing, x):
+    """The 32 bits of a float as an integer."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
+@intrinsic
+def int_as_float(typing, bits):
+    """The float that has these 32 bits."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+@inline
+def clamp(x, limit):
+    """x brought into -limit .. limit; NaN stays NaN, because no comparison is true of it."""
+    x = select(x < -limit, -limit, x)
+    return select(x > limit, limit, x)
+
+
+# ---- exp, and what follows from it ---------------------------------------------------------
+
+_ONE, _TWO = np.float32(1), np.float32(2)
+_LOG2_E = np.float32(1.4426950408889634)
+_LN2_HIGH = np.float32(0.693359375)  # 9 bits of ln 2, so that n * _LN2_HIGH is exact
+_LN2_LOW = np.float32(-2.1219444e-4)  # the rest of it
+# Adding 1.5 * 2^23 pushes the fraction of a float out of its 24 bits; the low bits are then round(t).
+_ROUND = np.float32(1.5 * 2**23 + 127)  # 127: the bias of the exponent field, wanted below
+_EXP_MIN, _EXP_MAX = np.float32(-88), np.float32(89)
+_ZERO = np.float32(0)
+_MANTISSA_BITS = np.int32(23)
+
+# Minimax for (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2.
+_E2, _E3, _E4 = np.float32(0.49999993412), np.float32(0.16666520108), np.float32(0.04166839422)
+_E5, _E6 = np.float32(0.00836878042), np.float32(0.00138144668)
+
+
+@inline
+def exp(x):
+    """e^x to 1.2e-7 relative: x = n ln 2 + r with |r| <= ln(2)/2, then e^x = 2^n e^r (Cody and Waite).
+
+    0 below -87.68 (so for -inf), inf above 88.37, NaN for NaN.
+    """
+    x = select(x < _EXP_MIN, _EXP_MIN, x)  # in this order NaN passes through both
+    x = select(x > _EXP_MAX, _EXP_MAX, x)
+    shifted = x * _LOG2_E + _ROUND
+    n = shifted - _ROUND
+    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    p = (((((_E6 * r + _E5) * r + _E4) * r + _E3) * r + _E2) * r + _ONE) * r + _ONE
+    # n + 127 moved into the exponent field is 2^n; it is 0 for n = -127 and inf for n = 128.
+    return p * int_as_float(float_as_int(shifted) << _MANTISSA_BITS)
+
+
+@inline
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return _ONE / (_ONE + exp(-x))
+
+
+# Minimax for (tanh x - x) / x^3 in x^2, |x| <= 0.625.
+_T0, _T1, _T2 = np.float32(-0.33333283925), np.float32(0.13331491287), np.float32(-0.05374349806)
+_T3, _T4 = np.float32(0.02065058722), np.float32(-0.00571704495)
+_TANH_SMALL = np.float32(0.625)
+
+
+@inline
+def tanh(x):
+    """tanh x to 2e-7 relative: 1 - 2 / (e^2x + 1), and a polynomial where that would cancel."""
+    large = _ONE - _TWO / (exp(_TWO * x) + _ONE)
+    s = x * x
+    p = (((_T4 * s + _T3) * s + _T2) * s + _T1) * s + _T0
+    return select(abs(x) <= _TANH_SMALL, x + x * s * p, large)
+
+
+# Minimax for erf(x) / x in x^2, |x| <= 1, and for log(1 - erf z) in z, 1 <= z <= 4 (beyond that erf is 1).
+_S0, _S1, _S2 = np.float32(1.12837912224), np.float32(-0.37612324717), np.float32(0.11280166790)
+_S3, _S4, _S5 = np.float32(-0.02671089406), np.float32(0.00491702377), np.float32(-0.00056291078)
+_L0, _L1, _L2 = np.float32(-0.00267171940), np.float32(-1.11743842082), np.float32(-0.65448903539)
+_L3, _L4, _L5 = np.float32(-0.08863411228), np.float32(0.01477809873), np.float32(-0.00115041926)
+_FOUR = np.float32(4)
+
+
+@inline
+def erf(x):
+    """The error function to 2e-7 relative: a polynomial up to |x| = 1, 1 - e^polynomial beyond."""
+    s = x * x
+    small = x * (((((_S5 * s + _S4) * s + _S3) * s + _S2) * s + _S1) * s + _S0)
+    z = abs(clamp(x, _FOUR))
+    large = _ONE - exp(((((_L5 * z + _L4) * z + _L3) * z + _L2) * z + _L1) * z + _L0)
+    large = select(x >= _ZERO, large, -large)
+    return select(z <= _ONE, small, large)
+
+
+# Minimax for log(1 - Phi(z)), 0 <= z <= 6; its leading term is negative, so that beyond 6 it falls on to -inf.
+_P0, _P1, _P2 = np.float32(-0.69314716551), np.float32(-0.79788568679), np.float32(-0.31829658676)
+_P3, _P4, _P5 = np.float32(-0.03639371261), np.float32(0.00490434331), np.float32(-0.00010110947)
+_P6, _P7, _P8 = np.float32(-0.00012653236), np.float32(2.6769863578e-5), np.float32(-1.9214382336e-6)
+
+
+@inline
+def normal_cdf(x):
+    """Phi(x) = (1 + erf(x / sqrt 2)) / 2, the normal distribution function, to 1e-7 absolute and in less time."""
+    z = abs(x)
+    p = (((_P8 * z + _P7) * z + _P6) * z + _P5) * z + _P4
+    tail = exp((((p * z + _P3) * z + _P2) * z + _P1) * z + _P0)
+    return select(x >= _ZERO, _ONE - tail, tail)

@@ -1,0 +1,106 @@
+"""Softmax on the CPU: each row is read three times, but from the cache after the first."""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from minigrad.kernels.cpu import simd
+
+
+def softmax(x):
+    rows = _rows(x)
+    y = np.empty(x.shape, np.float32)
+    if y.size:
+        _softmax(rows, y.reshape(rows.shape))
+    return y
+
+
+def softmax_backward(grad, y):
+    rows = _rows(y)
+    dx = np.empty(y.shape, np.float32)
+    if dx.size:
+        _softmax_backward(_rows(grad), rows, dx.reshape(rows.shape))
+    return dx
+
+
+def log_softmax(x):
+    rows = _rows(x)
+    y = np.empty(x.shape, np.float32)
+    if y.size:
+        _log_softmax(rows, y.reshape(rows.shape))
+    return y
+
+
+def log_softmax_backward(grad, y):
+    rows = _rows(y)
+    dx = np.empty(y.shape, np.float32)
+    if dx.size:
+        _log_softmax_backward(_rows(grad), rows, dx.reshape(rows.shape))
+    return dx
+
+
+def _rows(x):
+    """x as a C-contiguous matrix (rows, n): the one layout the kernels are compiled for."""
+    x = np.ascontiguousarray(x, np.float32)
+    return x.reshape(-1, x.shape[-1]) if x.size else x
+
+
+@simd.parallel
+def _softmax(x, y):
+    rows, n = x.shape
+    for i in prange(rows):
+        largest = x[i, 0]
+        for j in range(n):
+            largest = simd.maximum(largest, x[i, j])
+        total = np.float32(0)
+        for j in range(n):
+            e = simd.exp(x[i, j] - largest)
+            y[i, j] = e
+            total += e
+        factor = np.float32(1) / total
+        for j in range(n):
+            y[i, j] *= factor
+
+
+@simd.parallel
+def _softmax_backward(grad, y, dx):
+    rows, n = y.shape
+    for i in prange(rows):
+        dot = np.float32(0)
+        for j in range(n):
+            dot += grad[i, j] * y[i, j]
+        for j in range(n):
+            dx[i, j] = y[i, j] * (grad[i, j] - dot)
+
+
+@simd.parallel
+def _log_softmax(x, y):
+    rows, n = x.shape
+    for i in prange(rows):
+        largest = x[i, 0]
+        for j in range(n):
+            largest = simd.maximum(largest, x[i, j])
+        total = np.float32(0)
+        for j in range(n):
+            total += simd.exp(x[i, j] - largest)
+        log_total = np.float32(math.log(total))
+        for j in range(n):
+            y[i, j] = _minus_both(x[i, j], largest, log_total)
+
+
+@simd.inline
+def _minus_both(x, largest, log_total):
+    # In this order: added to a large maximum, log_total would be rounded away.
+    return (x - largest) - log_total
+
+
+@simd.parallel
+def _log_softmax_backward(grad, y, dx):
+    rows, n = y.shape
+    for i in prange(rows):
+        total = np.float32(0)
+        for j in range(n):
+            total += grad[i, j]
+        for j in range(n):
+            dx[i, j] = grad[i, j] - simd.exp(y[i, j]) * total

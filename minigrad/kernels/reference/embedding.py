@@ -1,0 +1,40 @@
+"""Embedding: rows of a table picked by ids, and the gradient that adds the picked rows back."""
+
+import numpy as np
+
+from minigrad.devices import array_module
+
+
+def embedding(weight, ids):
+    """weight (num_embeddings, dim), ids any shape of integers -> (*ids.shape, dim).
+
+    IndexError for an id outside 0 .. num_embeddings - 1.
+    """
+    check_ids(ids, len(weight))
+    return weight[ids]
+
+
+def embedding_backward(grad, ids, dweight, padding_idx):
+    """Add grad (*ids.shape, dim) to the rows of dweight (num_embeddings, dim) that ids name, in place; returns it.
+
+    Nothing is added for padding_idx. Adding to what is there costs the tokens, not the whole table:
+    in a model whose output layer is the same table, dweight already holds that layer's gradient.
+    """
+    check_ids(ids, len(dweight))
+    ids, grad = ids.reshape(-1), grad.reshape(ids.size, grad.shape[-1])
+    if padding_idx is not None:
+        counted = ids != padding_idx
+        ids, grad = ids[counted], grad[counted]
+    array_module(grad).add.at(dweight, ids, grad)
+    return dweight
+
+
+def check_ids(ids, num_embeddings):
+    """Raise the IndexError for the first id that has no row."""
+    wrong = (ids < 0) | (ids >= num_embeddings)
+    if wrong.any():
+        place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), ids.shape))
+        raise IndexError(
+            f"embedding: id {int(ids[place])} at {list(place)} has no row in a table of {num_embeddings} "
+            f"(ids go from 0 to {num_embeddings - 1})"
+        )

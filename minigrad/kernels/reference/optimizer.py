@@ -1,0 +1,62 @@
+"""What an optimiser does to all its parameters, in place, one call for a whole list of arrays."""
+
+import math
+
+from minigrad.devices import array_module
+
+
+def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+    """Adam (Kingma and Ba, 2014), or AdamW (Loshchilov and Hutter, 2017) if `decoupled`; `step` counts from 1.
+
+    m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
+    param -= lr * (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps)
+
+    Weight decay shrinks the parameter itself by lr * weight_decay, or, not decoupled, is an L2 term in g.
+    """
+    step_size = lr / (1 - beta1**step)
+    correction = math.sqrt(1 - beta2**step)
+    for param, grad, m, v in zip(params, grads, exp_avgs, exp_avg_sqs, strict=True):
+        xp = array_module(param)
+        if decoupled:
+            param *= 1 - lr * weight_decay
+        elif weight_decay:
+            grad = grad + weight_decay * param
+        m += (1 - beta1) * (grad - m)
+        v *= beta2
+        v += (1 - beta2) * grad * grad
+        param -= step_size * m / (xp.sqrt(v) / correction + eps)
+
+
+def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):
+    """Stochastic gradient descent with momentum, as in torch.optim.SGD: buffer = momentum buffer + (1 - dampening) g.
+
+    `buffers` is [] when momentum is 0. `first`: the buffers hold nothing yet and become the gradient.
+    Nesterov's step is g + momentum * buffer, the plain one is the buffer.
+    """
+    for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        if weight_decay:
+            grad = grad + weight_decay * param
+        if momentum:
+            buffer = buffers[i]
+            if first:
+                buffer[...] = grad
+            else:
+                buffer *= momentum
+                buffer += (1 - dampening) * grad
+            grad = grad + momentum * buffer if nesterov else buffer
+        param -= lr * grad
+
+
+def grad_norm(arrays):
+    """The L2 norm of all the arrays' elements together, a Python float; squares are added up in float64."""
+    total = 0.0
+    for array in arrays:
+        flat = array.reshape(-1).astype("float64")
+        total += float(flat @ flat)
+    return math.sqrt(total)
+
+
+def scale(arrays, factor):
+    """Multiply every array by the number `factor`, in place."""
+    for array in arrays:
+        array *= factor

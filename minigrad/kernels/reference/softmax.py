@@ -1,0 +1,35 @@
+"""Softmax and its logarithm over the last axis, x (..., n), any number of axes >= 1.
+
+A row that is all -inf has no probabilities: it gives NaN, as in PyTorch.
+"""
+
+import numpy as np
+
+from minigrad.devices import array_module
+
+
+def softmax(x):
+    """y_i = e^x_i / sum_j e^x_j; the maximum is taken off first, so that no exponential overflows."""
+    xp = array_module(x)
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, 3e38 - -3e38
+        e = xp.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+        return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(grad, y):
+    """dx = y * (grad - sum(grad * y)), from the output y."""
+    return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
+
+
+def log_softmax(x):
+    """y_i = x_i - log sum_j e^x_j."""
+    xp = array_module(x)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # the same, and log 0
+        shifted = x - x.max(axis=-1, keepdims=True, initial=-np.inf)
+        return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def log_softmax_backward(grad, y):
+    """dx = grad - e^y * sum(grad), from the output y."""
+    xp = array_module(y)
+    return grad - xp.exp(y) * grad.sum(axis=-1, keepdims=True)
