@@ -1,0 +1,222 @@
+"""The innermost loops of the matrix product, in the CPU's own vectors.
+
+multiply_tile holds a (ROWS, COLUMNS) tile of C in registers and adds A (ROWS, depth) @ B (depth,
+COLUMNS) to it as a sum of outer products: each step loads a row of B as vectors, broadcasts a
+column of A value by value, and does one fused multiply-add for every accumulator. A step reads
+ROWS + COLUMNS floats for ROWS · COLUMNS multiply-adds, so the tile is as large as the registers
+hold; that is what makes it fast. gather_lines brings the operands into the order it reads.
+
+Numba cannot be trusted to keep two dozen accumulators in registers, nor to see that a stride is
+one, so these loops are emitted as LLVM IR, in which an accumulator is a value and nothing else.
+
+The tile: Van Zee & van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS Functionality"
+(ACM TOMS 41, 2015), section 5. Its shape: Low et al., "Analytical Modeling Is Enough for
+High-Performance BLIS" (ACM TOMS 43, 2016), section 4.1.
+"""
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _tile() -> tuple[int, int, int]:
+    """(floats in a vector, rows, columns): the tile that this CPU's registers hold."""
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16, 12, 32  # 32 registers: 24 accumulators, 2 of B
+    if features.get("avx2") and features.get("fma"):
+        return 8, 6, 16  # 16 registers: 12 accumulators, 2 of B, 1 of A
+    if features.get("neon"):
+        return 4, 8, 12  # 32 registers: 24 accumulators, 3 of B
+    return 4, 4, 8  # 16 registers: 8 accumulators, 2 of B
+
+
+WIDTH, ROWS, COLUMNS = _tile()
+UNROLL = 4  # outer products in one turn of the loop
+STRETCH = 4  # elements of each line that gather_lines transposes at a time
+
+_index = types.intp
+_int = ir.IntType(64)
+_float = ir.FloatType()
+_vector = ir.VectorType(_float, WIDTH)
+_vectors = COLUMNS // WIDTH  # in a row of the tile
+
+
+@intrinsic
+def multiply_tile(typingctx, depth, a, a_at, b, b_at, c, c_at, c_stride, accumulate):
+    """C tile = A panel @ B panel (+ C tile if accumulate), in flat arrays and without bounds checks.
+
+    a[a_at:] holds the panel (depth, ROWS), b[b_at:] the panel (depth, COLUMNS), both contiguous;
+    row i of the tile is c[c_at + i * c_stride :][:COLUMNS].
+    """
+    signature = types.void(_index, a, _index, b, _index, c, _index, _index, types.boolean)
+
+    def generate(context, builder, signature, args):
+        depth, a, a_at, b, b_at, c, c_at, c_stride, accumulate = args
+        a_at = _pointer(context, builder, signature.args[1], a, a_at)
+        b_at = _pointer(context, builder, signature.args[3], b, b_at)
+        c_at = _pointer(context, builder, signature.args[5], c, c_at)
+        builder.call(_tile_function(builder.module), [depth, a_at, b_at, c_at, c_stride, accumulate])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _tile_function(module):
+    """multiply_tile as a function of its own: inlined, it would be compiled once more for every use."""
+    pointer = _float.as_pointer()
+    function_type = ir.FunctionType(ir.VoidType(), [_int, pointer, pointer, pointer, _int, ir.IntType(1)])
+    function = cgutils.get_or_insert_function(module, function_type, "minigrad_multiply_tile")
+    if not function.is_declaration:
+        return function
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block())
+    depth, a_at, b_at, c_at, c_stride, accumulate = function.args
+    tile = [ir.Constant(_vector, None)] * (ROWS * _vectors)
+    turns, rest = builder.udiv(depth, _int(UNROLL)), builder.urem(depth, _int(UNROLL))
+    a_at, b_at, tile = _outer_products(builder, turns, UNROLL, a_at, b_at, tile)
+    _, _, tile = _outer_products(builder, rest, 1, a_at, b_at, tile)
+    with builder.if_else(accumulate) as (add, overwrite):
+        with add:
+            _store_tile(builder, tile, c_at, c_stride, add_to_memory=True)
+        with overwrite:
+            _store_tile(builder, tile, c_at, c_stride, add_to_memory=False)
+    builder.ret_void()
+    return function
+
+
+def _outer_products(builder, turns, steps, a_at, b_at, tile):
+    """`turns` times `steps` outer products; returns the pointers and the tile after them.
+
+    In LLVM's form a value is assigned once: what changes from turn to turn is a phi node, which
+    takes its first value from before the loop and the next ones from the end of its body.
+    """
+    before, body = builder.block, builder.append_basic_block("turn")
+    after = builder.append_basic_block("turned")
+    builder.cbranch(builder.icmp_signed(">", turns, _int(0)), body, after)
+
+    builder.position_at_end(body)
+    first = [_int(0), a_at, b_at, *tile]
+    now = [builder.phi(value.type) for value in first]
+    turn, a_now, b_now, *tile_now = now
+    for step in range(steps):
+        tile_now = _outer_product(builder, a_now, b_now, step, tile_now)
+    a_next, b_next = _forward(builder, a_now, steps * ROWS), _forward(builder, b_now, steps * COLUMNS)
+    following = [builder.add(turn, _int(1)), a_next, b_next, *tile_now]
+    for phi, value, next_value in zip(now, first, following, strict=True):
+        phi.add_incoming(value, before)
+        phi.add_incoming(next_value, body)
+    builder.cbranch(builder.icmp_signed("<", following[0], turns), body, after)
+
+    builder.position_at_end(after)
+    results = []
+    for value, next_value in zip(first, following, strict=True):
+        phi = builder.phi(value.type)
+        phi.add_incoming(value, before)
+        phi.add_incoming(next_value, body)
+        results.append(phi)
+    return results[1], results[2], results[3:]
+
+
+def _outer_product(builder, a_at, b_at, step, tile):
+    """The tile plus column `step` of the panel of A times row `step` of the panel of B."""
+    multiply_add = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_vector, [_vector] * 3), f"llvm.fmuladd.v{WIDTH}f32"
+    )
+    row = [_load(builder, _forward(builder, b_at, step * COLUMNS + v * WIDTH), WIDTH) for v in range(_vectors)]
+    result = []
+    for i in range(ROWS):
+        value = _shuffle(builder, _load(builder, _forward(builder, a_at, step * ROWS + i), 1), [0] * WIDTH)
+        result += [builder.call(multiply_add, [value, row[v], tile[i * _vectors + v]]) for v in range(_vectors)]
+    return result
+
+
+def _store_tile(builder, tile, c_at, c_stride, add_to_memory):
+    for i in range(ROWS):
+        row = builder.gep(c_at, [builder.mul(_int(i), c_stride)])
+        for v in range(_vectors):
+            value, at = tile[i * _vectors + v], _forward(builder, row, v * WIDTH)
+            _store(builder, builder.fadd(value, _load(builder, at, WIDTH)) if add_to_memory else value, at)
+
+
+def gather_lines(count):
+    """The two fast ways to bring `count` lines of a strided array together, element by element.
+
+    Returns (gather_adjacent, gather_contiguous) with the same arguments. The lines are
+    x[outer, inner, line + i, at : at + STRETCH] for i < count, and target[to:] becomes the
+    first element of each line, then the second, and so on. Lines that are adjacent in memory
+    are copied; lines that are contiguous, each on its own, are transposed in registers.
+    """
+
+    @intrinsic
+    def gather_adjacent(typingctx, x, outer, inner, line, at, target, to):
+        def generate(context, builder, signature, args):
+            for p in range(STRETCH):
+                source, target = _line(context, builder, signature, args, 0, p)
+                _store(builder, _load(builder, source, count), _forward(builder, target, p * count))
+            return context.get_dummy_value()
+
+        return types.void(x, _index, _index, _index, _index, target, _index), generate
+
+    @intrinsic
+    def gather_contiguous(typingctx, x, outer, inner, line, at, target, to):
+        def generate(context, builder, signature, args):
+            lines = []
+            for i in range(count):
+                source, target = _line(context, builder, signature, args, i, 0)
+                lines.append(_load(builder, source, STRETCH))
+            joined = _concatenate(builder, lines)
+            order = [i * STRETCH + p for p in range(STRETCH) for i in range(count)]
+            _store(builder, _shuffle(builder, joined, order), target)
+            return context.get_dummy_value()
+
+        return types.void(x, _index, _index, _index, _index, target, _index), generate
+
+    return gather_adjacent, gather_contiguous
+
+
+def _line(context, builder, signature, args, i, p):
+    """Pointers to x[outer, inner, line + i, at + p] and target[to]."""
+    x, outer, inner, line, at, target, to = args
+    array = context.make_array(signature.args[0])(context, builder, value=x)
+    indices = [outer, inner, builder.add(line, _int(i)), builder.add(at, _int(p))]
+    source = cgutils.get_item_pointer(context, builder, signature.args[0], array, indices)
+    return source, _pointer(context, builder, signature.args[5], target, to)
+
+
+def _pointer(context, builder, array_type, array, index):
+    """A pointer to element `index` of a flat array."""
+    return builder.gep(context.make_array(array_type)(context, builder, value=array).data, [index])
+
+
+def _forward(builder, pointer, elements):
+    return builder.gep(pointer, [_int(elements)])
+
+
+def _load(builder, pointer, count):
+    """`count` floats from any float's address, as a vector."""
+    return builder.load(builder.bitcast(pointer, ir.VectorType(_float, count).as_pointer()), align=4)
+
+
+def _store(builder, vector, pointer):
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=4)
+
+
+def _shuffle(builder, vector, order, other=None):
+    """The elements of `vector` (followed by those of `other`) in the given order."""
+    indices = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), [ir.IntType(32)(i) for i in order])
+    return builder.shuffle_vector(vector, other or ir.Constant(vector.type, ir.Undefined), indices)
+
+
+def _concatenate(builder, vectors):
+    """One vector of them all, joined in pairs: a shuffle takes two vectors of one length."""
+    if len(vectors) == 1:
+        return vectors[0]
+    half = 1 << (len(vectors) - 1).bit_length() - 1
+    left, right = _concatenate(builder, vectors[:half]), _concatenate(builder, vectors[half:])
+    last = right.type.count - 1
+    right = _shuffle(builder, right, [min(i, last) for i in range(left.type.count)])
+    return _shuffle(builder, left, range(2 * left.type.count), right)

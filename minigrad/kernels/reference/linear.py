@@ -1,0 +1,64 @@
+"""A fully connected layer, y = activation(x @ weightᵀ + bias), and its gradients."""
+
+from minigrad.devices import array_module
+from minigrad.kernels.reference.activation import gelu, gelu_backward, silu, silu_backward
+
+
+def linear(x, weight, bias, activation):
+    """(y, pre): y = activation(pre) with pre = x @ weightᵀ + bias, both (rows, out).
+
+    x (rows, in), weight (out, in), bias (out,) or None; activation None, "relu", "gelu",
+    "gelu_tanh" or "silu". pre is what linear_backward needs: None without an activation.
+    """
+    pre = x @ weight.T
+    if bias is not None:
+        pre += bias
+    if activation is None:
+        return pre, None
+    return _forward(activation)(pre), pre
+
+
+def linear_backward(grad, x, weight, pre, activation, needs):
+    """(dx, dweight, dbias) for grad, the gradient of y (rows, out); None where needs (3 bools) is False.
+
+    grad is first taken through the activation; then dx = grad @ weight, dweight = gradᵀ @ x and
+    dbias = the sum of grad over the rows.
+    """
+    if activation is not None:
+        grad = _backward(activation)(grad, pre)
+    needs_x, needs_weight, needs_bias = needs
+    return (
+        grad @ weight if needs_x else None,
+        grad.T @ x if needs_weight else None,
+        grad.sum(0) if needs_bias else None,
+    )
+
+
+def relu(x):
+    return array_module(x).maximum(x, 0)
+
+
+def relu_backward(grad, x):
+    return grad * (x > 0)
+
+
+ACTIVATIONS = {
+    "relu": (relu, relu_backward),
+    "gelu": (lambda x: gelu(x, "none"), lambda grad, x: gelu_backward(grad, x, "none")),
+    "gelu_tanh": (lambda x: gelu(x, "tanh"), lambda grad, x: gelu_backward(grad, x, "tanh")),
+    "silu": (silu, silu_backward),
+}
+
+
+def _forward(name):
+    return _find(name)[0]
+
+
+def _backward(name):
+    return _find(name)[1]
+
+
+def _find(name):
+    if name not in ACTIVATIONS:
+        raise ValueError(f"linear: activation {name!r}; choose None or one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]

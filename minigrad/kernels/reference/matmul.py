@@ -1,0 +1,37 @@
+"""The matrix product: its definition, and the array library's own."""
+
+import math
+
+import numpy as np
+
+from minigrad.devices import array_module
+
+
+def matmul(a, b):
+    """c[..., i, j] = sum over k of a[..., i, k] b[..., k, j].
+
+    a (..., m, k) and b (..., k, n), two dimensions or more; the leading ones broadcast, as in numpy.
+    """
+    _check(a, b)
+    return array_module(a).einsum("...ik,...kj->...ij", a, b)
+
+
+def blas_matmul(a, b):
+    """The same by BLAS (cuBLAS for cupy), in as few and as large products as the layout allows."""
+    _check(a, b)
+    if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows, not one product for each
+        return (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+    if array_module(a) is np:
+        a, b = _for_blas(a), _for_blas(b)
+    return a @ b
+
+
+def _for_blas(x):
+    """x, copied if neither its rows nor its columns are contiguous: numpy would leave BLAS for a slow loop."""
+    row, column = x.strides[-2:]
+    return x if x.itemsize in (row, column) else np.ascontiguousarray(x)
+
+
+def _check(a, b):
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape}: inner dimensions {a.shape[-1]} and {b.shape[-2]} differ")

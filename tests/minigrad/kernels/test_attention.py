@@ -1,0 +1,348 @@
+"""Attention: numba against reference; reference against a formula of its own, finite differences and torch."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigrad import kernels
+from minigrad.kernels.reference import attention as reference
+from minigrad.kernels.reference.dropout import dropout
+
+INF = np.inf
+
+
+def numba(name, *args):
+    with kernels.use("numba"), kernels.strict():
+        return getattr(kernels, name)(*args)
+
+
+def inputs(batch, heads, kv_heads, query_time, key_time, head_dim, value_dim, seed=0, dtype=np.float32):
+    """q, k, v and an upstream gradient."""
+    rng = np.random.default_rng(seed)
+    shapes = [
+        (batch, heads, query_time, head_dim),
+        (batch, kv_heads, key_time, head_dim),
+        (batch, kv_heads, key_time, value_dim),
+        (batch, heads, query_time, value_dim),
+    ]
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def check(q, k, v, grad, mask=None, offset=None, scale=0.3, p=0.0, seed=5, atol=1e-5):
+    """Both kernels against the reference in float64; the arguments stay as they were."""
+    arguments = (mask, offset, scale, p, seed)
+    before = [x.copy() for x in (q, k, v, grad)]
+    wide = [x.astype(np.float64) for x in (q, k, v)]
+    expected_out, expected_lse = reference.attention(*wide, *arguments)
+    expected = reference.attention_backward(grad.astype(np.float64), *wide, expected_out, expected_lse, *arguments)
+    out, lse = numba("attention", q, k, v, *arguments)
+    gradients = numba("attention_backward", grad, q, k, v, out, lse, *arguments)
+    close(out, expected_out, atol)
+    close(lse, expected_lse, atol)
+    for actual, wanted in zip(gradients, expected, strict=True):
+        close(actual, wanted, 5 * atol)
+    for array in (out, *gradients):
+        assert array.swapaxes(1, 2).flags.c_contiguous  # heads inside time
+    for x, old in zip((q, k, v, grad), before, strict=True):
+        np.testing.assert_array_equal(x, old)
+
+
+def close(actual, expected, atol):
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    # Long sums of float32 lose digits in proportion to the largest term, not to their own value.
+    finite = expected[np.isfinite(expected)]
+    atol *= max(1.0, np.abs(finite).max(initial=0))
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=atol)
+
+
+SHAPES = [  # batch, heads, kv heads, query time, key time, head_dim, value_dim
+    (2, 3, 3, 64, 64, 32, 32),
+    (1, 2, 2, 128, 128, 64, 64),
+    (1, 1, 1, 130, 257, 16, 48),
+    (2, 4, 2, 70, 133, 17, 9),
+    (1, 6, 1, 33, 65, 1, 1),
+    (1, 1, 1, 200, 5, 256, 100),
+    (3, 1, 1, 5, 300, 80, 80),
+    (1, 5, 5, 129, 129, 24, 24),
+    (2, 4, 2, 1, 513, 64, 64),  # decoding
+    (1, 3, 3, 4, 7, 5, 3),
+]
+ZERO_SIZE = [
+    (0, 2, 2, 3, 4, 8, 8),
+    (2, 0, 0, 3, 4, 8, 8),
+    (1, 2, 1, 0, 4, 8, 8),
+    (1, 2, 1, 9, 0, 8, 8),
+    (1, 2, 1, 2, 0, 8, 8),
+    (1, 2, 1, 9, 4, 0, 8),
+    (1, 2, 1, 9, 4, 8, 0),
+]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", SHAPES + ZERO_SIZE, ids=str)
+def test_numba_matches_reference(shape, causal):
+    query_time, key_time = shape[3:5]
+    check(*inputs(*shape), offset=key_time - query_time if causal else None)
+
+
+@pytest.mark.parametrize("offset", [-1000, -64, -3, 0, 1, 63, 64, 1000])
+@pytest.mark.parametrize("query_time", [3, 150])
+def test_every_causal_offset(query_time, offset):
+    check(*inputs(1, 2, 2, query_time, 140, 20, 20), offset=offset)
+
+
+MASK_SHAPES = [
+    (2, 4, 70, 90),
+    (2, 1, 1, 90),
+    (1, 4, 70, 1),
+    (70, 90),
+    (90,),
+    (1, 1, 70, 90),
+    (1, 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize("offset", [None, 5])
+@pytest.mark.parametrize("shape", MASK_SHAPES, ids=str)
+def test_masks_broadcast(shape, offset):
+    arrays = inputs(2, 4, 2, 70, 90, 24, 24)
+    rng = np.random.default_rng(1)
+    check(*arrays, mask=rng.random(shape) < 0.7, offset=offset)
+    check(*arrays, mask=rng.standard_normal(shape).astype(np.float32), offset=offset)
+    decoding = [x[:, :, -2:] if x.shape[2] == 70 else x for x in arrays]
+    if shape[-2:] != (70, 90) and shape[-2:] != (70, 1):
+        check(*decoding, mask=rng.random(shape) < 0.7, offset=offset)
+
+
+@st.composite
+def problems(draw):
+    kv_heads, group = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    batch = draw(st.integers(1, 2))
+    query_time, key_time = draw(st.integers(1, 150)), draw(st.integers(1, 150))
+    head_dim, value_dim = draw(st.integers(1, 70)), draw(st.integers(1, 40))
+    seed = draw(st.integers(0, 2**63))
+    rng = np.random.default_rng(seed)
+
+    def array(heads, time, dim):
+        layout = draw(st.sampled_from(["heads first", "time first", "packed", "every second", "reversed", "columns"]))
+        if layout == "heads first":
+            return rng.standard_normal((batch, heads, time, dim), np.float32)
+        if layout == "time first":
+            return rng.standard_normal((batch, time, heads, dim), np.float32).swapaxes(1, 2)
+        if layout == "packed":
+            return rng.standard_normal((batch, time, 3, heads, dim), np.float32)[:, :, 1].swapaxes(1, 2)
+        if layout == "every second":
+            return rng.standard_normal((batch, heads, 2 * time, 2 * dim), np.float32)[:, :, ::2, ::2]
+        if layout == "reversed":
+            return rng.standard_normal((batch, heads, time, dim), np.float32)[:, ::-1, ::-1]
+        return rng.standard_normal((batch, heads, dim, time), np.float32).swapaxes(2, 3)
+
+    heads = kv_heads * group
+    q, k = array(heads, query_time, head_dim), array(kv_heads, key_time, head_dim)
+    v, grad = array(kv_heads, key_time, value_dim), array(heads, query_time, value_dim)
+    mask = None
+    kind = draw(st.sampled_from(["none", "bool", "float"]))
+    if kind != "none":
+        full = (batch, heads, query_time, key_time)
+        shape = [n if draw(st.booleans()) else 1 for n in full]
+        mask = rng.random(shape) < 0.8 if kind == "bool" else rng.standard_normal(shape).astype(np.float32)
+    offset = draw(st.none() | st.integers(-key_time, key_time))
+    p = draw(st.sampled_from([0.0, 0.0, 0.1, 0.5, 1.0]))
+    return q, k, v, grad, mask, offset, 1 / np.sqrt(head_dim), p, seed
+
+
+@given(problems())
+def test_numba_matches_reference_for_any_problem(problem):
+    check(*problem)
+
+
+def test_one_key_value_head_split_between_workers():
+    """Fewer heads than threads, so that dq comes from shares of the keys."""
+    check(*inputs(1, 3, 1, 140, 600, 20, 32), offset=400)
+    check(*inputs(3, 1, 1, 64, 300, 32, 32), offset=None)
+
+
+# ---- extreme values ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query_time", [2, 80])
+def test_large_scores(query_time):
+    q, k, v, grad = inputs(1, 2, 2, query_time, 100, 16, 16)
+    q, k = np.round(2 * q), np.round(2 * k)  # integers, so that scores near 1e4 are exact in float32
+    check(q, k, v, grad, scale=64.0, atol=1e-4)
+    out, lse = numba("attention", 1e15 * q, 1e15 * k, v, None, None, 1.0, 0.0, 0)
+    assert np.isfinite(out).all()
+    assert np.isfinite(lse).all()
+
+
+@pytest.mark.parametrize("query_time", [2, 70])
+def test_rows_that_see_nothing_are_zero(query_time):
+    q, k, v, grad = inputs(2, 2, 2, query_time, 90, 16, 16)
+    allowed = np.random.default_rng(2).random((2, 1, query_time, 90)) < 0.5
+    allowed[1, :, 1] = False
+    bias = np.where(allowed, np.float32(0.5), np.float32(-INF))
+    for mask in (allowed, bias):
+        check(q, k, v, grad, mask=mask)
+        out, lse = numba("attention", q, k, v, mask, None, 0.3, 0.0, 0)
+        assert not out[1, :, 1].any()
+        assert (lse[1, :, 1] == -INF).all()
+        dq, _, _ = numba("attention_backward", grad, q, k, v, out, lse, mask, None, 0.3, 0.0, 0)
+        assert not dq[1, :, 1].any()
+    everything = np.zeros((1, 1, 1, 1), bool)
+    check(q, k, v, grad, mask=everything)
+
+
+def test_finite_but_huge_masks():
+    q, k, v, grad = inputs(1, 2, 2, 70, 90, 16, 16)
+    mask = np.where(np.random.default_rng(3).random((70, 90)) < 0.5, np.float32(0), np.float32(-1e30))
+    check(q, k, v, grad, mask=mask)
+
+
+@pytest.mark.parametrize("query_time", [2, 70])
+def test_nan_reaches_exactly_its_row(query_time):
+    q, k, v, _ = inputs(1, 1, 1, query_time, 90, 16, 16)
+    q[0, 0, 1, 3] = np.nan
+    out, lse = numba("attention", q, k, v, None, None, 0.3, 0.0, 0)
+    rows = np.isnan(out[0, 0]).all(axis=-1)
+    assert rows[1]
+    assert rows.sum() == np.isnan(lse).sum() == 1
+
+
+# ---- memory and repeatability --------------------------------------------------------------
+
+
+def test_memory_does_not_grow_with_the_square_of_the_length():
+    arguments = (None, 0, 0.25, 0.0, 0)
+
+    def peak(time):
+        q, k, v, grad = inputs(1, 2, 2, time, time, 16, 16)
+        out, lse = numba("attention", q, k, v, *arguments)
+        numba("attention_backward", grad, q, k, v, out, lse, *arguments)  # compiled, warm
+        tracemalloc.start()
+        try:
+            out, lse = numba("attention", q, k, v, *arguments)
+            numba("attention_backward", grad, q, k, v, out, lse, *arguments)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    small, large = peak(1024), peak(4096)
+    assert large < 6 * small
+    assert large < 4096 * 4096  # a quarter of one head's matrix
+
+
+def test_workers_tiles_do_not_depend_on_the_length(monkeypatch):
+    """numba allocates its tiles where tracemalloc does not look: count what the process maps instead."""
+    resource = pytest.importorskip("resource")
+    time = 8192
+    q, k, v, _ = inputs(1, 1, 1, time, time, 8, 8)
+    numba("attention", q[:, :, :64], k[:, :, :64], v[:, :, :64], None, None, 0.3, 0.0, 0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    numba("attention", q, k, v, None, 0, 0.3, 0.0, 0)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < time * time * 4 / 8  # the matrix would take 256 MiB
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 2, 200, 200, 32, 32), (1, 1, 1, 300, 500, 24, 16), (2, 4, 2, 2, 300, 32, 32)])
+def test_same_bits_every_time(shape):
+    q, k, v, grad = inputs(*shape)
+    arguments = (None, 10, 0.2, 0.2, 11)
+
+    def once():
+        out, lse = numba("attention", q, k, v, *arguments)
+        return out, lse, *numba("attention_backward", grad, q, k, v, out, lse, *arguments)
+
+    first = once()
+    for _ in range(5):
+        for a, b in zip(first, once(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+# ---- the reference itself ------------------------------------------------------------------
+
+
+def plain(q, k, v, mask, offset, scale, p, seed):
+    """Attention by loops over rows, from the textbook."""
+    batch, heads, query_time, _ = q.shape
+    group, key_time = heads // k.shape[1], k.shape[2]
+    out, lse = np.zeros((*q.shape[:3], v.shape[3])), np.full(q.shape[:3], -INF)
+    kept = dropout(np.ones((batch, heads, query_time, key_time)), p, seed)
+    mask = np.broadcast_to(True if mask is None else mask, kept.shape)
+    for b, h, i in np.ndindex(q.shape[:3]):
+        scores = np.array([q[b, h, i] @ k[b, h // group, j] * scale for j in range(key_time)])
+        scores = np.where(mask[b, h, i], scores, -INF) if mask.dtype == bool else scores + mask[b, h, i]
+        if offset is not None:
+            scores[max(0, i + offset + 1) :] = -INF
+        if (scores > -INF).any():
+            weights = np.exp(scores - scores.max())
+            lse[b, h, i] = np.log(np.exp(scores).sum())
+            out[b, h, i] = (weights / weights.sum() * kept[b, h, i]) @ v[b, h // group]
+    return out, lse
+
+
+CASES = {
+    "plain": (None, None, 0.0),
+    "causal": (None, 1, 0.0),
+    "hidden rows": (None, -2, 0.0),
+    "bool": (np.random.default_rng(0).random((2, 1, 5, 7)) < 0.6, None, 0.0),
+    "additive": (np.random.default_rng(0).standard_normal((4, 1, 7)), 3, 0.0),
+    "dropout": (None, 2, 0.4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reference_matches_plain_formula(case):
+    mask, offset, p = CASES[case]
+    q, k, v, _ = inputs(2, 4, 2, 5, 7, 3, 6, dtype=np.float64)
+    out, lse = reference.attention(q, k, v, mask, offset, 0.7, p, 9)
+    expected_out, expected_lse = plain(q, k, v, mask, offset, 0.7, p, 9)
+    np.testing.assert_allclose(out, expected_out, atol=1e-12)
+    np.testing.assert_allclose(lse, expected_lse, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reference_gradients_match_finite_differences(case):
+    mask, offset, p = CASES[case]
+    *arrays, grad = inputs(2, 4, 2, 5, 7, 3, 6, dtype=np.float64)
+    arguments = (mask, offset, 0.7, p, 9)
+    out, lse = reference.attention(*arrays, *arguments)
+    gradients = reference.attention_backward(grad, *arrays, out, lse, *arguments)
+    for array, gradient in zip(arrays, gradients, strict=True):
+        for index in np.ndindex(array.shape):
+            value = array[index]
+            sides = []
+            for step in (1e-6, -1e-6):
+                array[index] = value + step
+                sides.append((reference.attention(*arrays, *arguments)[0] * grad).sum())
+            array[index] = value
+            np.testing.assert_allclose(gradient[index], (sides[0] - sides[1]) / 2e-6, atol=1e-7, rtol=1e-5)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    q, k, v, _ = inputs(2, 4, 2, 5, 7, 8, 8)
+    for bad in ((q[..., :3], k, v), (q, k, v[:, :, :3]), (q[:, :3], k, v), (q[:1], k, v)):
+        for run in (reference.attention, lambda *args: numba("attention", *args)):
+            with pytest.raises(ValueError, match="kv heads dividing heads"):
+                run(*bad, None, None, 1.0, 0.0, 0)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", [(2, 4, 64, 32), (1, 2, 200, 64), (2, 2, 7, 5)], ids=str)
+def test_like_torch(shape, causal):
+    torch = pytest.importorskip("torch")
+    batch, heads, time, dim = shape
+    *arrays, grad = inputs(batch, heads, heads, time, time, dim, dim)
+    theirs = [torch.from_numpy(x).requires_grad_() for x in arrays]
+    expected = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=causal)
+    expected.backward(torch.from_numpy(grad))
+    arguments = (None, 0 if causal else None, dim**-0.5, 0.0, 0)
+    out, lse = numba("attention", *arrays, *arguments)
+    np.testing.assert_allclose(out, expected.detach().numpy(), atol=2e-6, rtol=1e-5)
+    gradients = numba("attention_backward", grad, *arrays, out, lse, *arguments)
+    for ours, tensor in zip(gradients, theirs, strict=True):
+        np.testing.assert_allclose(ours, tensor.grad.numpy(), atol=1e-5, rtol=1e-4)
