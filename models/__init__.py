@@ -1,0 +1,31 @@
+"""models: language models and what surrounds them, from text to trained model and back to text.
+
+from models import GPT, GPTConfig, TrainConfig, Trainer, load_checkpoint
+from models.generate import generate
+from models.text import corpora
+"""
+
+from importlib import import_module
+
+# Imported on first use: `minigrad --help` needs none of them.
+_HOMES = {
+    "GPT": "models.gpt",
+    "GPTConfig": "models.gpt",
+    "TrainConfig": "models.trainer",
+    "Trainer": "models.trainer",
+    "UserError": "models.errors",
+    "evaluate": "models.evaluation",
+    "load_checkpoint": "models.checkpoint",
+    "save_checkpoint": "models.checkpoint",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"models has no attribute {name!r}; it has {', '.join(_HOMES)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -1,0 +1,134 @@
+"""`minigrad demo`: train a small GPT on Shakespeare in about two minutes and let it write a scene.
+
+How many steps that makes is measured on this machine before the start. The learning rate follows from
+them, so a slow machine gets a short run that is complete in itself.
+"""
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+from models.checkpoint import Checkpoint, load_checkpoint
+from models.commands.train import RunOptions, finish, prepare, started_with
+from models.errors import UserError
+from models.generate import generate
+from models.gpt import GPTConfig
+from models.progress import duration
+from models.text import corpora
+from models.trainer import TrainConfig, Trainer
+
+PROMPT = "ROMEO:\n"
+SCENE_TOKENS = 500
+MEASURED_SECONDS = 1.5
+FEWEST_STEPS, MOST_STEPS = 20, 20_000
+OVERHEAD = 1.1  # evaluations, samples and checkpoints, beside the steps
+
+MODEL = GPTConfig.preset("demo")
+TRAINING = TrainConfig(batch_size=12, learning_rate=2e-3, min_learning_rate=1e-4, eval_batches=20)
+
+
+def main(argv: list[str]) -> int:
+    """Run `minigrad demo [--out DIR] [--minutes M]`. Returns 0, or 128 + the signal's number if one ended it."""
+    parser = argparse.ArgumentParser(prog="minigrad demo", description=__doc__.partition("`: ")[2].partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where to save it (default: runs/demo)")
+    parser.add_argument("--minutes", type=float, default=2.0, help="about how long to train (default: 2)")
+    arguments = parser.parse_args(argv)
+    if not 0 < arguments.minutes <= 24 * 60:
+        raise UserError(f"--minutes {arguments.minutes:g}: expected a number above 0, such as 2")
+
+    run = RunOptions(data=corpora.DEFAULT, out=arguments.out, log=arguments.out / "log.jsonl", device="cpu")
+    checkpoint = _earlier(run.out)
+    if checkpoint:
+        sections = started_with("gpt", checkpoint, {"run": run, "model": MODEL, "training": TRAINING})
+        training = sections["training"]
+        print(f"{run.out} holds a demo that was interrupted: it goes on after step {checkpoint.state['step']}")
+    else:
+        training = _plan(run, arguments.minutes * 60)
+    trainer = prepare("gpt", run, MODEL, training, checkpoint)
+    trainer.extra["demo"] = True
+    _introduce(trainer)
+    started = time.monotonic()
+    result = trainer.run()
+    print(f"trained for {duration(time.monotonic() - started)}")
+    if result.signal:
+        print(f"stopped at step {result.step}; run the same command to go on")
+        return 128 + result.signal
+    _write_scene(trainer)
+    finish(run, result)
+    _what_next(run.out)
+    return 0
+
+
+def _earlier(out: Path) -> Checkpoint | None:
+    """The unfinished demo in a directory, to go on with; a finished one is started anew, anything else refused."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    checkpoint = load_checkpoint(out)
+    if not checkpoint.state.get("demo"):
+        raise UserError(f"{out} holds a run that is not a demo: choose another directory with --out")
+    if checkpoint.state["step"] < checkpoint.state["training"]["steps"]:
+        return checkpoint
+    print(f"{out} holds a finished demo: this is a new one in its place")
+    return None
+
+
+def _plan(run: RunOptions, seconds: float) -> TrainConfig:
+    """Settings for as many steps as fit into the time, measured with a few steps that are thrown away."""
+    print("compiling the kernels and measuring this machine ...", flush=True)
+    trainer = prepare("gpt", dataclasses.replace(run, out=None, log=None), MODEL, TRAINING)
+    trainer.validation, trainer.sample, trainer.quiet = (), None, True
+
+    def seconds_a_step(steps: int) -> float:
+        trainer.config = dataclasses.replace(TRAINING, steps=trainer.step + steps)
+        before = time.perf_counter()
+        if trainer.run().signal:
+            raise KeyboardInterrupt
+        return (time.perf_counter() - before) / steps
+
+    seconds_a_step(3)  # compiles
+    started, best = time.monotonic(), float("inf")
+    while time.monotonic() - started < MEASURED_SECONDS:
+        best = min(best, seconds_a_step(20))
+    steps = round(seconds / (best * OVERHEAD))
+    steps = max(FEWEST_STEPS, min(steps, MOST_STEPS))
+    print(f"a step takes {best * 1e3:.1f} ms: {steps} steps")
+    tenth = max(steps // 10, 1)
+    return dataclasses.replace(
+        TRAINING,
+        steps=steps,
+        warmup_steps=max(steps // 20, 10),
+        eval_every=tenth,
+        save_every=tenth,
+        sample_every=max(steps // 4, 1),
+    )
+
+
+def _introduce(trainer: Trainer) -> None:
+    config = trainer.model.config
+    print(
+        f"a GPT of {trainer.model.num_parameters():,} parameters ({config.num_layers} layers, "
+        f"{config.num_heads} heads, {config.embedding_dim} wide) learns to guess the next character of "
+        f"Shakespeare's plays from the {config.context_length} before it; Ctrl-C saves and stops\n",
+        flush=True,
+    )
+
+
+def _write_scene(trainer: Trainer) -> None:
+    print(f"\nwhat it writes after {PROMPT.strip()!r}:\n\n{PROMPT}", end="", flush=True)
+    for piece in generate(trainer.model, trainer.tokenizer, PROMPT, max_tokens=SCENE_TOKENS, temperature=0.7, seed=1):
+        print(piece, end="", flush=True)
+    print("\n")
+
+
+def _what_next(out: Path) -> None:
+    print(
+        f"""
+what to try next:
+  minigrad generate {out} --prompt "HAMLET:" --max-tokens 400 --temperature 0.8
+  minigrad train gpt --data my-text.txt --out runs/mine          on any UTF-8 text of yours
+  minigrad train gpt --out runs/big --num-layers 6 --num-heads 6 --embedding-dim 384 \\
+      --context-length 256 --steps 5000 --dropout 0.1              hours, and much better verse
+  minigrad train gpt --help                                      every setting
+the loop that did this is models/trainer.py, the model models/gpt.py"""
+    )

@@ -1,0 +1,220 @@
+"""`minigrad doctor`: what this machine has for minigrad, what is missing, and what to do about it."""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import minigrad
+from models.text.fetching import cache_directory
+
+PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "matplotlib", "regex", "rich", "tyro")
+FEATURES = ("sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni", "neon", "sve")
+CALM = 2.0  # two thread pools in turn take at most so many times their time alone
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `minigrad doctor [--json]`."""
+    parser = argparse.ArgumentParser(prog="minigrad doctor", description=__doc__.partition("`: ")[2])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args(argv)
+    report = examine()
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        _show(report)
+    return 0
+
+
+def examine() -> dict:
+    """Everything the doctor looks at, in JSON's types, and under "advice" what to do."""
+    report = {
+        "versions": versions(),
+        "processor": processor(),
+        "threads": threads(),
+        "gpu": gpu(),
+        "compilers": {name: _first_line(name, "--version") for name in ("g++", "nvcc")},
+        "storage": storage(),
+    }
+    report["advice"] = advice(report)
+    return report
+
+
+def versions() -> dict:
+    """Versions of Python and the packages minigrad uses; None for one that is not installed."""
+    found = {"minigrad": _version("minigrad"), "python": platform.python_version(), "executable": sys.executable}
+    found |= {name: _version(name) for name in PACKAGES}
+    installed = [d.metadata["Name"] for d in metadata.distributions() if (d.name or "").startswith("cupy")]
+    return found | {"cupy": _version(installed[0]) if installed else None}
+
+
+def processor() -> dict:
+    """The CPU's name, cores and those vector instructions that kernels are written for."""
+    import llvmlite.binding
+
+    features = llvmlite.binding.get_host_cpu_features()
+    return {
+        "name": cpu_name(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "cores this process may use": usable_cores(),
+        "vector instructions": [name for name in FEATURES if features.get(name)],
+    }
+
+
+def threads() -> dict:
+    """Both thread pools, and how much slower they are in turn than each alone."""
+    import numba
+    import threadpoolctl
+
+    interference = minigrad.threads.measure_interference()  # also starts both pools
+    blas = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "numba threads": numba.get_num_threads(),
+        "numba threading layer": numba.threading_layer(),
+        "BLAS": [f"{pool['internal_api']} {pool['version']}" for pool in blas],
+        "BLAS threads": [pool["num_threads"] for pool in blas],
+        "interference": round(interference, 2),
+    }
+
+
+def gpu() -> dict:
+    """The CUDA device, as the driver and cupy see it."""
+    found = {
+        "driver": _first_line("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    }
+    found |= {"cupy": importlib.util.find_spec("cupy") is not None, "device": None, "problem": None}
+    if found["cupy"]:
+        try:
+            import cupy
+
+            found["device"] = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        except Exception as error:  # cupy's own kinds, and ImportError for a library that is missing
+            found["problem"] = " ".join(str(error).split())
+    return found
+
+
+def storage() -> dict:
+    """The caches and the room on the disks they and the working directory are on, in bytes."""
+    cache = cache_directory()
+    compiled = [file for directory in _numba_caches() for file in directory.rglob("*.nb[ci]")]
+    return {
+        "data cache": str(cache),
+        "data cache size": _size(cache.rglob("*")) if cache.is_dir() else 0,
+        "numba cache": [str(directory) for directory in _numba_caches()],
+        "numba cache size": _size(compiled),
+        "free for the data cache": _free(cache),
+        "free here": _free(Path.cwd()),
+    }
+
+
+def advice(report: dict) -> list[str]:
+    """What is missing or wrong in a report, each with what to do."""
+    found = []
+    missing = [name for name in PACKAGES if report["versions"][name] is None]
+    if missing:
+        found.append(f"not installed: {', '.join(missing)}; run {sys.executable} -m pip install {' '.join(missing)}")
+    if report["threads"]["interference"] > CALM:
+        found.append(
+            f"BLAS and numba slow each other down {report['threads']['interference']} times: import minigrad "
+            "before numpy, or set OPENBLAS_THREAD_TIMEOUT=4 in the environment"
+        )
+    has_driver = report["gpu"]["driver"] is not None
+    if has_driver and not report["gpu"]["cupy"]:
+        found.append("there is a GPU but no cupy: pip install 'minigrad[cuda12]' (or cuda13 for a CUDA 13 driver)")
+    elif not has_driver:
+        found.append("no NVIDIA GPU: everything runs on the CPU")
+    if report["gpu"]["problem"]:
+        found.append(f"cupy cannot use the GPU: {report['gpu']['problem']}")
+    if report["compilers"]["g++"] is None:
+        found.append("no g++: the CUDA kernels cannot run in the emulator; install a C++ compiler to try them")
+    if has_driver and report["compilers"]["nvcc"] is None:
+        found.append("no nvcc: not needed, cupy brings its own compiler")
+    for place in ("free here", "free for the data cache"):
+        if report["storage"][place] < 1e9:
+            found.append(f"the disk is nearly full: {place} {_readable(report['storage'][place])}")
+    return found
+
+
+def cpu_name() -> str:
+    """The processor's name, as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which a container or taskset may limit."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _show(report: dict) -> None:
+    for section, entries in report.items():
+        if section == "advice":
+            continue
+        print(section)
+        for name, value in entries.items():
+            if section == "storage" and isinstance(value, int):
+                value = _readable(value)
+            if isinstance(value, list):
+                value = ", ".join(map(str, value))
+            print(f"  {name:27} {'none' if value in (None, '') else value}")
+    print("advice")
+    for line in report["advice"] or ["nothing is missing"]:
+        print(f"  {line}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _first_line(program: str, *arguments: str) -> str | None:
+    """What a program says first, None if there is no such program or it fails."""
+    if shutil.which(program) is None:
+        return None
+    try:
+        result = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = [line for line in result.stdout.splitlines() if line.strip()]
+    # nvcc's first line is its name, its last the release.
+    return (lines[-1] if program == "nvcc" else lines[0]) if result.returncode == 0 and lines else None
+
+
+def _numba_caches() -> list[Path]:
+    """Where numba keeps compiled kernels: beside the sources, or where the sources cannot be written to."""
+    beside = Path(minigrad.__file__).parent / "kernels" / "cpu" / "__pycache__"
+    elsewhere = os.environ.get("NUMBA_CACHE_DIR")
+    candidates = [Path(elsewhere)] if elsewhere else [beside, Path.home() / ".cache" / "numba"]
+    return [directory for directory in candidates if directory.is_dir()]
+
+
+def _size(paths) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _free(path: Path) -> int:
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _readable(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.4g} {unit}"
+        size /= 1000
+    return f"{size:.4g} TB"

@@ -1,0 +1,66 @@
+"""`minigrad eval`: how well a trained model predicts a text.
+
+minigrad eval runs/play
+minigrad eval runs/play --data my-text.txt --split all --json
+"""
+
+import dataclasses
+from json import dumps
+from pathlib import Path
+from typing import Literal
+
+from models.checkpoint import load_checkpoint
+from models.errors import UserError
+from models.evaluation import evaluate
+from models.text import corpora
+from models.text.batching import train_val_split
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `minigrad eval DIR ...`. Raises UserError or DataError for what a user can put right."""
+    import tyro
+
+    tyro.cli(report, args=argv, prog="minigrad eval")
+    return 0
+
+
+def report(
+    directory: Path,
+    /,
+    data: str | None = None,
+    split: Literal["val", "train", "all"] = "val",
+    batch_size: int = 16,
+    json: bool = False,
+) -> None:
+    """Loss, perplexity and bits per character of a trained model, over every token of a text once.
+
+    Args:
+        directory: A checkpoint, as `minigrad train` makes them.
+        data: A text of `minigrad data list`, or a UTF-8 text file; the one it was trained on, if not given.
+        split: The part to predict: the last tenth (val), which training leaves out, the rest (train), or all.
+        batch_size: Windows that are predicted at once.
+        json: Print one JSON object.
+    """
+    if batch_size < 1:
+        raise UserError(f"--batch-size {batch_size}: expected at least 1")
+    checkpoint = load_checkpoint(directory, with_optimizer=False)
+    if checkpoint.tokenizer is None:
+        raise UserError(f"{directory} was saved without a tokenizer: it cannot read text")
+    data = data or checkpoint.state.get("run", {}).get("data")
+    if data is None:
+        raise UserError(f"{directory} does not say what it was trained on: name a text with --data")
+    ids = checkpoint.tokenizer.encode(corpora.text(data))
+    if split != "all":
+        training, validation = train_val_split(ids)  # as the trainer does
+        ids = validation if split == "val" else training
+    result = evaluate(checkpoint.model, checkpoint.tokenizer, ids, batch_size)
+    found = {"data": data, "split": split} | dataclasses.asdict(result)
+    print(dumps(found) if json else _table(found))
+
+
+def _table(found: dict) -> str:
+    def shown(value) -> str:
+        return f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+
+    width = max(map(len, found))
+    return "\n".join(f"{name.replace('_', ' '):{width}}  {shown(value)}" for name, value in found.items())

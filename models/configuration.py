@@ -1,0 +1,125 @@
+"""Settings from dataclasses, a TOML file and the command line: defaults, then the file, then the flags.
+
+    sections = {"model": GPTConfig(...), "training": TrainConfig()}
+    sections = read_toml(sections, "big.toml")
+    sections = parse_flags(sections, argv, prog="minigrad train gpt", description="Train a GPT.")
+
+A section is a dataclass instance. Every field is a flag and a TOML key of the same name, without the
+section's: `--num-layers 6`, `num_layers = 6`. The docstring below a field is its help.
+"""
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import UserError
+
+Sections = dict[str, typing.Any]
+
+
+def parse_flags(
+    sections: Sections, argv: Sequence[str], prog: str, description: str, hidden: Sequence[str] = ()
+) -> Sections:
+    """The sections with the values that flags give; `hidden` fields get no flag.
+
+    Prints the help, or what is wrong with a flag, and exits as argparse does. Raises whatever a section
+    raises about its values.
+    """
+    import tyro
+
+    classes = {name: _flags_class(type(section), hidden) for name, section in sections.items()}
+    fields = [(name, tyro.conf.OmitArgPrefixes[cls]) for name, cls in classes.items()]
+    defaults = {name: cls(**_values(sections[name])) for name, cls in classes.items()}
+    everything = dataclasses.make_dataclass("Arguments", fields)
+    parsed = tyro.cli(everything, args=list(argv), prog=prog, description=description, default=everything(**defaults))
+    return {name: type(section)(**_values(getattr(parsed, name))) for name, section in sections.items()}
+
+
+def read_toml(sections: Sections, path: str | os.PathLike) -> Sections:
+    """The sections with the values a TOML file gives. Raises UserError for what it cannot take."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise UserError(f"{path} is not a TOML file: {error}") from None
+    return replace_fields(sections, values, source=str(path))
+
+
+def replace_fields(sections: Sections, values: dict, source: str) -> Sections:
+    """The sections with other values for some fields, each in the section that has it.
+
+    Raises UserError, naming the source, for a field that no section has and for a value of the wrong type.
+    """
+    owners = {field.name: name for name, section in sections.items() for field in dataclasses.fields(section)}
+    changes: dict[str, dict] = {name: {} for name in sections}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in owners:
+            close = difflib.get_close_matches(name, owners, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(owners)}"
+            raise UserError(f"{source}: unknown field {key!r}: {hint}")
+        hint = typing.get_type_hints(type(sections[owners[name]]))[name]
+        try:
+            changes[owners[name]][name] = _converted(value, hint)
+        except TypeError:
+            raise UserError(f"{source}: {key} = {value!r}: expected {_described(hint)}") from None
+    return {name: dataclasses.replace(section, **changes[name]) for name, section in sections.items()}
+
+
+def _values(section) -> dict:
+    return {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+
+
+def _flags_class(cls: type, hidden: Sequence[str]) -> type:
+    """The dataclass as the parser is to see it: hidden fields suppressed, values not judged yet."""
+    import tyro
+
+    hints = typing.get_type_hints(cls)
+    suppressed = [
+        (field.name, tyro.conf.Suppress[hints[field.name]], dataclasses.field(default=None))
+        for field in dataclasses.fields(cls)
+        if field.name in hidden
+    ]
+    namespace = {"__post_init__": lambda self: None}
+    return dataclasses.make_dataclass(cls.__name__, suppressed, bases=(cls,), namespace=namespace)
+
+
+def _converted(value, hint):
+    """A TOML or JSON value as the annotated type, or a TypeError."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        for argument in arguments:
+            try:
+                return _converted(value, argument)
+            except TypeError:
+                continue
+    elif origin is typing.Literal:
+        if value in arguments:
+            return value
+    elif origin is tuple:
+        if isinstance(value, list | tuple) and len(value) == len(arguments):
+            return tuple(map(_converted, value, arguments))
+    elif hint is float:
+        if type(value) in (int, float):
+            return float(value)
+    elif hint is Path:
+        if isinstance(value, str):
+            return Path(value)
+    elif type(value) is hint:
+        return value
+    raise TypeError
+
+
+def _described(hint) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(repr, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        return f"a list of {len(typing.get_args(hint))} values"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", Path: "a path"}
+    return names.get(hint, str(hint))

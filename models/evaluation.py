@@ -1,0 +1,67 @@
+"""How well a language model predicts a text: loss, perplexity, bits per character."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+import minigrad as mg
+from models.text.batching import evaluation_batches
+from models.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's prediction of a text, every token but the first exactly once.
+
+    loss                mean cross-entropy of a token, in nats
+    perplexity          e^loss: as unsure as if it chose among so many tokens
+    bits_per_character  the text compressed by the model; to be compared between tokenizers, unlike the others
+    bits_per_byte       the same for a byte of UTF-8
+    tokens              how many were predicted
+    seconds             how long that took
+    """
+
+    loss: float
+    perplexity: float
+    bits_per_character: float
+    bits_per_byte: float
+    tokens: int
+    seconds: float
+
+
+def evaluate(model, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16) -> Evaluation:
+    """Predict a text, ids (tokens,), in windows of the model's context length, each from its own beginning.
+
+    The first tokens of a window have little to go by, so a longer context length gives a lower loss.
+    Raises DataError for a text of less than two tokens.
+    """
+    started = time.perf_counter()
+    loss = mean_loss(model, ids, batch_size)
+    seconds = time.perf_counter() - started
+    text = tokenizer.decode(ids[1:])  # `<unk>` counts as one character
+    bits = loss * (len(ids) - 1) / math.log(2)
+    return Evaluation(
+        loss=loss,
+        perplexity=math.exp(loss) if loss < 700 else math.inf,
+        bits_per_character=bits / len(text),
+        bits_per_byte=bits / len(text.encode()),
+        tokens=len(ids) - 1,
+        seconds=seconds,
+    )
+
+
+@mg.no_grad()
+def mean_loss(model, ids: np.ndarray, batch_size: int = 16) -> float:
+    """The mean cross-entropy over all tokens of ids but the first; without dropout, the mode stays as it was."""
+    training = model.training
+    model.eval()
+    try:
+        total = 0.0
+        for inputs, targets in evaluation_batches(ids, batch_size, model.config.context_length):
+            _, loss = model(mg.Tensor(inputs), mg.Tensor(targets))
+            total += loss.item() * targets.size  # the last batch may be smaller
+        return total / (len(ids) - 1)
+    finally:
+        model.train(training)

@@ -1,0 +1,37 @@
+"""The models that a checkpoint or a command can name."""
+
+import difflib
+from typing import NamedTuple
+
+import nn
+from models.errors import UserError
+from models.gpt import GPT, GPTConfig
+
+
+class Architecture(NamedTuple):
+    """A dataclass of settings, and the module that is built from one: model(config).config is config."""
+
+    config: type
+    model: type[nn.Module]
+
+
+MODELS: dict[str, Architecture] = {
+    "gpt": Architecture(GPTConfig, GPT),
+}
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture of that name. Raises UserError with the closest name for one that is not in the table."""
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, n=1) if isinstance(name, str) else []
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MODELS)}"
+        raise UserError(f"no model {name!r}: {hint}")
+    return MODELS[name]
+
+
+def name_of(model: nn.Module) -> str:
+    """The name under which a model's class stands in the table. Raises UserError if it does not."""
+    for name, (_, model_class) in MODELS.items():
+        if type(model) is model_class:
+            return name
+    raise UserError(f"{type(model).__name__} is not among the models of models/registry.py: add a line for it there")

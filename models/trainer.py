@@ -1,0 +1,285 @@
+"""Trainer: the loop that teaches a model, with nothing hidden. Read `Trainer.run`.
+
+    config = TrainConfig(steps=2000)
+    batches = TokenBatches(train_ids, config.batch_size, context_length, config.seed)
+    trainer = Trainer(model, batches, config, validation=list_of_batches)
+    result = trainer.run()
+
+With a directory it saves checkpoints, from which `resume` continues: a resumed run equals an unbroken
+one bit for bit. That holds because all a step depends on is saved: weights, optimiser moments, the
+step (which gives the learning rate), the random generator (which gives dropout its seeds) and the
+position in the data.
+"""
+
+import gc
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+
+import minigrad as mg
+from models.checkpoint import Checkpoint, save_checkpoint
+from models.errors import UserError
+from models.interrupt import StopOnSignal
+from models.log import JsonLog
+from models.progress import Silence, progress
+from nn.optim import AdamW
+from nn.optim.lr_scheduler import LinearWarmupCosine
+from nn.utils import clip_grad_norm_
+
+
+@dataclass
+class TrainConfig:
+    """How to train. The defaults are nanoGPT's for a small GPT on a CPU. Raises UserError for values without sense."""
+
+    steps: int = 2000
+    """Updates of the weights."""
+    batch_size: int = 12
+    """Sequences in a batch."""
+    learning_rate: float = 1e-3
+    """Where the warm-up ends; a cosine leads from there to min_learning_rate."""
+    min_learning_rate: float = 1e-4
+    """Learning rate of the last step."""
+    warmup_steps: int = 100
+    """Steps in which the learning rate rises from 0; never more than half of all."""
+    weight_decay: float = 0.1
+    """AdamW's, for matrices; biases and gains are left alone."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """AdamW's decay rates of the gradient's mean and of its square's."""
+    grad_clip: float = 1.0
+    """Largest norm of all gradients together; 0: no limit."""
+    gradient_accumulation: int = 1
+    """Batches whose gradients make one step: the effect of a batch so many times larger, in the memory of one."""
+    eval_every: int = 250
+    """Steps between evaluations on the validation text; 0: never."""
+    eval_batches: int = 40
+    """Batches an evaluation takes, the same each time; 0: the whole validation text."""
+    save_every: int = 500
+    """Steps between checkpoints (one is written at the end in any case)."""
+    sample_every: int = 500
+    """Steps between samples of the model's writing; 0: none."""
+    seed: int = 0
+    """Of everything random: weights, batches, dropout."""
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "gradient_accumulation", "save_every"):
+            _check(self, name, getattr(self, name) >= 1, "a whole number above 0")
+        for name in ("warmup_steps", "eval_every", "eval_batches", "sample_every", "seed"):
+            _check(self, name, getattr(self, name) >= 0, "a whole number, 0 or above")
+        _check(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
+        _check(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
+        _check(self, "grad_clip", 0 <= self.grad_clip < math.inf, "a number, 0 or above")
+        fits = 0 <= self.min_learning_rate <= self.learning_rate
+        _check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
+        self.betas = tuple(self.betas)
+        _check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+
+
+def _check(config, name: str, fits: bool, expected: str) -> None:
+    if not fits:
+        raise UserError(f"{name}={getattr(config, name)}: expected {expected}")
+
+
+@dataclass
+class Result:
+    """How a run ended: the last step's losses, and the signal that stopped it early, if one did."""
+
+    step: int
+    loss: float | None
+    val_loss: float | None
+    signal: int | None
+
+
+def next_token_loss(model, batch) -> mg.Tensor:
+    """The loss of a language model: model(inputs, targets) gives logits and loss."""
+    return model(*batch)[1]
+
+
+class Trainer:
+    """Trains a model on batches.
+
+    model       an nn.Module
+    batches     an endless iterator of tuples of arrays, the targets last, with state_dict and load_state_dict
+    validation  batches to evaluate on, the same each time; none, no evaluation
+    loss        loss(model, batch) -> scalar Tensor; a language model's by default
+    tokenizer, directory   saved together with the model, and where; no directory, no checkpoints
+    log         a JSON Lines file, see models.log
+    sample      a function that returns a text to show now and then; it does not disturb the run's randomness
+    extra       more entries for the checkpoint's state, in JSON's types
+    quiet       show no progress
+
+    The checkpoint is the state after the latest saved step, not the one with the best validation loss:
+    a run continues from it exactly.
+    """
+
+    def __init__(
+        self,
+        model,
+        batches: Iterator,
+        config: TrainConfig,
+        *,
+        validation: Sequence = (),
+        loss: Callable = next_token_loss,
+        tokenizer=None,
+        directory: str | os.PathLike | None = None,
+        log: str | os.PathLike | None = None,
+        sample: Callable[[], str] | None = None,
+        extra: dict | None = None,
+        quiet: bool = False,
+    ):
+        self.model, self.batches, self.config, self.validation = model, batches, config, validation
+        self.loss, self.tokenizer, self.directory, self.log = loss, tokenizer, directory, log
+        self.sample, self.extra, self.quiet = sample, extra or {}, quiet
+        self.step = 0  # updates made
+        self.parameters = list(model.parameters())
+        self.device = self.parameters[0].device
+        self.optimizer = AdamW(
+            [
+                {"params": [p for p in self.parameters if p.ndim >= 2]},
+                {"params": [p for p in self.parameters if p.ndim < 2], "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+            betas=config.betas,
+            weight_decay=config.weight_decay,
+        )
+        self.schedule = LinearWarmupCosine(
+            self.optimizer,
+            warmup_steps=min(config.warmup_steps, config.steps // 2),
+            total_steps=config.steps,
+            min_lr=config.min_learning_rate,
+        )
+
+    def run(self) -> Result:
+        """Train up to config.steps. Ctrl-C and SIGTERM finish the step, save, and return; a second one kills.
+
+        Raises UserError if the loss or the gradient stops being a number; the last checkpoint stays.
+        """
+        config = self.config
+        loss = val_loss = None
+        self.model.train()
+        if self.directory and self.step == 0:
+            self.save()  # whatever kills the run, there is something to resume; and a full disk shows at once
+        with self._log() as log, self._progress() as show, StopOnSignal() as stop, _fewer_collections():
+            while self.step < config.steps and not stop.signal:
+                started = time.perf_counter()
+                loss, tokens = self._accumulate_gradients()
+                norm = clip_grad_norm_(self.parameters, config.grad_clip or math.inf).item()
+                self._check_finite(loss, norm)
+                learning_rate = self.schedule.get_last_lr()[0]
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+                self.schedule.step()
+                self.step += 1
+                speed = tokens / (time.perf_counter() - started)
+
+                record = {"step": self.step, "loss": loss, "learning_rate": learning_rate, "grad_norm": norm}
+                record["tokens_per_second"] = round(speed)
+                if self.validation and self._due(config.eval_every):
+                    record["val_loss"] = val_loss = self.evaluate()
+                    show.message(f"step {self.step}: loss {loss:.4f}, validation loss {val_loss:.4f}")
+                if log:
+                    log.write(record)
+                if self.sample and self._due(config.sample_every) and self.step < config.steps:
+                    show.message(f"step {self.step}, a sample:\n{self._undisturbed(self.sample)}\n")
+                if self.directory and (self._due(config.save_every) or stop.signal):
+                    self.save()
+                show.update(self.step, loss, speed)
+        return Result(self.step, loss, val_loss, stop.signal)
+
+    def evaluate(self) -> float:
+        """The mean loss over the validation batches, each weighted by its number of targets; no dropout."""
+        total = count = 0.0
+        self.model.eval()
+        with mg.no_grad():
+            for batch in self.validation:
+                targets = batch[-1].size
+                total += self.loss(self.model, self._tensors(batch)).item() * targets
+                count += targets
+        self.model.train()
+        return total / count
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment into the directory, whole or not at all."""
+        state = {"step": self.step, "training": asdict(self.config), "random": mg.get_rng_state()}
+        state |= {"batches": self.batches.state_dict()} | self.extra
+        save_checkpoint(self.directory, self.model, self.tokenizer, self.optimizer, state)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint whose model is the trainer's.
+
+        Raises DataError when the batches are of another text, UserError when no trainer saved it.
+        """
+        state = checkpoint.state
+        missing = [name for name in ("step", "batches", "random") if name not in state]
+        if missing:
+            raise UserError(f"the checkpoint cannot be resumed: its state.json has no {', '.join(missing)}")
+        self.step = state["step"]
+        self.batches.load_state_dict(state["batches"])
+        mg.set_rng_state(state["random"])
+        options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        checkpoint.restore_optimizer(self.optimizer)
+        for group, ours in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(ours)  # the settings are this run's, the moments the checkpoint's
+        self.schedule.load_state_dict(self.schedule.state_dict() | {"last_epoch": self.step})
+
+    def _accumulate_gradients(self) -> tuple[float, int]:
+        """One step's forward and backward passes: the mean loss and the number of targets."""
+        accumulation = self.config.gradient_accumulation
+        total, targets = 0.0, 0
+        for _ in range(accumulation):
+            batch = next(self.batches)
+            targets += batch[-1].size
+            loss = self.loss(self.model, self._tensors(batch))
+            if accumulation > 1:
+                loss = loss / accumulation
+            loss.backward()
+            total = total + loss.detach()
+        return total.item(), targets  # the one place where a step waits for the GPU
+
+    def _tensors(self, batch) -> list[mg.Tensor]:
+        tensors = [mg.Tensor(array) for array in batch]
+        return tensors if self.device == "cpu" else [tensor.to(self.device) for tensor in tensors]
+
+    def _due(self, every: int) -> bool:
+        """Whether something done every so many steps, and at the end, is to be done after this one."""
+        return every > 0 and (self.step % every == 0 or self.step == self.config.steps)
+
+    def _check_finite(self, loss: float, norm: float) -> None:
+        """Before the update, so that no checkpoint ever holds NaN."""
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        what = f"the loss became {loss}" if not math.isfinite(loss) else f"the gradient's norm became {norm}"
+        kept = f" The last checkpoint, in {self.directory}, is untouched." if self.directory else ""
+        raise UserError(
+            f"step {self.step + 1}: {what}. Try a learning rate below {self.config.learning_rate:g} or a longer "
+            f"warm-up; minigrad.detect_anomaly() names the operation it began in.{kept}"
+        )
+
+    def _undisturbed(self, function: Callable[[], str]) -> str:
+        """Call it in evaluation mode and put the random generator back, so that a sample changes nothing."""
+        random = mg.get_rng_state()
+        self.model.eval()
+        with mg.no_grad():
+            result = function()
+        self.model.train()
+        mg.set_rng_state(random)
+        return result
+
+    def _log(self):
+        return JsonLog(self.log, after_step=self.step) if self.log else nullcontext()
+
+    def _progress(self):
+        return Silence() if self.quiet else progress(self.config.steps, self.step)
+
+
+class _fewer_collections:
+    """Keeps the garbage collector from walking, every few steps, all that was made before training."""
+
+    def __enter__(self):
+        gc.collect()
+        gc.freeze()
+
+    def __exit__(self, *exception):
+        gc.unfreeze()
