@@ -89,8 +89,7 @@ class MLP(nn.Module):
         self.project = nn.Linear(MLP_RATIO * config.embedding_dim, config.embedding_dim, config.bias)
 
     def forward(self, x):
-        hidden = F.linear(x, self.expand.weight, self.expand.bias, activation="gelu_tanh")  # one pass
-        return self.project(hidden)
+        return self.project(self.expand(x, activation="gelu_tanh"))  # product, bias and GELU in one pass
 
 
 class Block(nn.Module):

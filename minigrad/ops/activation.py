@@ -1,0 +1,245 @@
+"""Activations, and softmax in its two forms."""
+
+import math
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.devices import array_module
+from minigrad.function import Function
+from minigrad.ops.elementwise import exp, where
+from minigrad.ops.reduce import dims, sum
+from minigrad.ops.shape import swapaxes
+from minigrad.tensor import Tensor, unwrap
+
+
+class Tanh(Function):
+    """y = tanh x;  dx = g·(1 - y²)."""
+
+    def forward(self, x):
+        y = array_module(x).tanh(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, grad):
+        (y,) = self.saved
+        return grad * (1 - y * y)
+
+
+class Sigmoid(Function):
+    """y = 1/(1 + e⁻ˣ);  dx = g·y·(1 - y)."""
+
+    def forward(self, x):
+        y = array_module(x).tanh(x * 0.5) * 0.5 + 0.5  # the same function, and nothing overflows
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, grad):
+        (y,) = self.saved
+        return grad * y * (1 - y)
+
+
+class ReLU(Function):
+    """y = max(x, 0);  dx = g where x > 0, else 0."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return array_module(x).maximum(x, 0)
+
+    def backward(self, grad):
+        return grad * (unwrap(self.saved[0]) > 0)
+
+
+class LeakyReLU(Function):
+    """y = x where x > 0, else slope·x;  dx = g or slope·g."""
+
+    def __init__(self, slope: float):
+        self.slope = slope
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return array_module(x).where(x > 0, x, x * self.slope)
+
+    def backward(self, grad):
+        positive = unwrap(self.saved[0]) > 0
+        return where(positive, grad, grad * self.slope)
+
+
+class Softplus(Function):
+    """y = ln(1 + eˣ) = max(x, 0) + ln(1 + e^-|x|);  dx = g·sigmoid(x)."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return array_module(x).logaddexp(x, x.dtype.type(0))
+
+    def backward(self, grad):
+        (x,) = self.saved
+        return grad * sigmoid(x)
+
+
+class Erf(Function):
+    """y = erf x = 2/√π ∫₀ˣ e^(-t²) dt;  dx = g·2/√π·e^(-x²)."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        if array_module(x) is np:
+            return np.asarray(_math_erf(x), x.dtype)  # numpy lacks it: the C library's, one number at a time
+        from cupyx.scipy.special import erf
+
+        return erf(x)
+
+    def backward(self, grad):
+        (x,) = self.saved
+        return grad * exp(-x * x) * (2 / math.sqrt(math.pi))
+
+
+_math_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+class GELU(Function):
+    """y = x·Φ(x), Φ the normal distribution function, exact or by tanh (Hendrycks & Gimpel 2016)."""
+
+    def __init__(self, approximate: str):
+        self.approximate = approximate
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return kernels.gelu(x, self.approximate)
+
+    def backward(self, grad):
+        return kernels.gelu_backward(grad, self.saved[0], self.approximate)
+
+    def composite(self, x):
+        if self.approximate == "tanh":
+            return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+
+class SiLU(Function):
+    """y = x·sigmoid(x)  (Elfwing et al. 2017; "swish")."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return kernels.silu(x)
+
+    def backward(self, grad):
+        return kernels.silu_backward(grad, self.saved[0])
+
+    def composite(self, x):
+        return x * sigmoid(x)
+
+
+class Softmax(Function):
+    """y_i = e^(x_i) / Σ_j e^(x_j) over the last dimension;  dx = y·(g - Σ g·y)."""
+
+    def forward(self, x):
+        y = kernels.softmax(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, grad):
+        (y,) = self.saved
+        if isinstance(grad, Tensor):
+            return y * (grad - sum(grad * y, -1, keepdim=True))
+        return kernels.softmax_backward(grad, y)
+
+
+class LogSoftmax(Function):
+    """y_i = x_i - ln Σ_j e^(x_j) over the last dimension;  dx = g - e^y·Σ g."""
+
+    def forward(self, x):
+        y = kernels.log_softmax(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, grad):
+        (y,) = self.saved
+        if isinstance(grad, Tensor):
+            return grad - exp(y) * sum(grad, -1, keepdim=True)
+        return kernels.log_softmax_backward(grad, y)
+
+
+def tanh(x):
+    """The hyperbolic tangent."""
+    return Tanh()(x)
+
+
+def sigmoid(x):
+    """1/(1 + e⁻ˣ)."""
+    return Sigmoid()(x)
+
+
+def relu(x):
+    """max(x, 0)."""
+    return ReLU()(x)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """x where positive, negative_slope·x elsewhere."""
+    return LeakyReLU(negative_slope)(x)
+
+
+def softplus(x):
+    """ln(1 + eˣ), without overflow."""
+    return Softplus()(x)
+
+
+def erf(x):
+    """The error function."""
+    return Erf()(x)
+
+
+def gelu(x, approximate="none"):
+    """x·Φ(x); approximate="tanh" for GPT-2's form."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate={approximate!r}; use "none" or "tanh"')
+    return GELU(approximate)(x)
+
+
+def silu(x):
+    """x·sigmoid(x)."""
+    return SiLU()(x)
+
+
+def elu(x, alpha=1.0):
+    """x where positive, alpha·(eˣ - 1) elsewhere (Clevert et al. 2015)."""
+    positive = unwrap(x) > 0
+    return where(positive, x, alpha * (exp(where(positive, unwrap(x).dtype.type(0), x)) - 1))
+
+
+def softmax(x, dim=-1):
+    """eˣ normalised to sum 1 along dim. A row of -inf alone has no answer and gives NaN."""
+    return _over_last(Softmax(), x, dim, "softmax")
+
+
+def log_softmax(x, dim=-1):
+    """ln softmax(x), computed without leaving the logarithm."""
+    return _over_last(LogSoftmax(), x, dim, "log_softmax")
+
+
+def _over_last(function, x, dim, name):
+    if x.ndim == 0:
+        raise ValueError(f"{name}: a 0-d tensor has no dimension to normalise; reshape it to (1,)")
+    (d,) = dims(dim, x.ndim, name)
+    if d == x.ndim - 1:
+        return function(x)
+    return swapaxes(function(swapaxes(x, d, -1)), d, -1)
+
+
+ACTIVATIONS = {
+    "relu": relu,
+    "gelu": gelu,
+    "gelu_tanh": lambda x: gelu(x, "tanh"),
+    "silu": silu,
+}
+
+
+def activate(x, activation: str | None):
+    """An activation by the name that linear and the Transformer layers take; None leaves x alone."""
+    if activation is None:
+        return x
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[activation](x)
+
+

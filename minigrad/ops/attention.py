@@ -1,0 +1,144 @@
+"""Scaled dot-product attention, fused: the score matrix is never stored."""
+
+import math
+
+from minigrad import kernels, random
+from minigrad.devices import array_module
+from minigrad.function import Function
+from minigrad.ops.activation import softmax
+from minigrad.ops.elementwise import where
+from minigrad.ops.linalg import matmul
+from minigrad.ops.shape import expand, reshape, swapaxes
+from minigrad.tensor import Tensor, unwrap
+
+
+class Attention(Function):
+    """O = softmax(scale·Q Kᵀ + mask) V  (Vaswani et al. 2017, eq. 1; computed as in Dao 2023)."""
+
+    def __init__(self, causal_offset, scale: float, dropout_p: float, seed: int):
+        self.settings = (causal_offset, scale, dropout_p, seed)
+
+    def forward(self, q, k, v, mask):
+        out, lse = kernels.attention(q, k, v, mask, *self.settings)
+        self.save_for_backward(q, k, v, mask, out, lse)
+        return out
+
+    def backward(self, grad):
+        q, k, v, mask, out, lse = self.saved
+        return (*kernels.attention_backward(grad, q, k, v, out, lse, mask, *self.settings), None)
+
+    def composite(self, q, k, v, mask):
+        causal_offset, scale, dropout_p, seed = self.settings
+        groups = q.shape[1] // max(k.shape[1], 1)
+        k, v = _repeat_heads(k, groups), _repeat_heads(v, groups)
+        scores = matmul(q, swapaxes(k, -1, -2)) * scale  # (batch, heads, queries, keys)
+        xp = array_module(unwrap(scores))
+        hidden = xp.zeros((), dtype=bool)
+        if mask is not None and unwrap(mask).dtype == bool:
+            hidden = ~unwrap(mask)
+        elif mask is not None:
+            scores = scores + mask
+            hidden = unwrap(mask) == -math.inf
+        if causal_offset is not None:
+            queries, keys = scores.shape[-2:]
+            hidden = hidden | (xp.arange(keys) > xp.arange(queries)[:, None] + causal_offset)
+        hidden = xp.broadcast_to(hidden, scores.shape)
+        blind = hidden.all(axis=-1, keepdims=True)  # a query with nothing to see attends to nothing
+        low = unwrap(scores).dtype.type(-math.inf)
+        weights = softmax(where(hidden & ~blind, low, where(blind, low.dtype.type(0), scores)))
+        weights = where(blind, low.dtype.type(0), weights)
+        if dropout_p:
+            weights = Dropout(dropout_p, seed)(weights)
+        return matmul(weights, v)
+
+
+class Dropout(Function):
+    """y = x·m/(1 - p), m one with probability 1 - p and a function of (element, seed) alone;  dx = g·m/(1 - p)."""
+
+    def __init__(self, p: float, seed: int):
+        self.p, self.seed = p, seed
+
+    def forward(self, x):
+        return kernels.dropout(x, self.p, self.seed)
+
+    def backward(self, grad):
+        return Dropout(self.p, self.seed)(grad)
+
+
+def _repeat_heads(x, groups: int):
+    """Grouped key/value heads: each serves `groups` query heads (Ainslie et al. 2023)."""
+    if groups == 1:
+        return x
+    batch, heads, time, size = x.shape
+    x = expand(reshape(x, batch, heads, 1, time, size), batch, heads, groups, time, size)
+    return reshape(x, batch, heads * groups, time, size)
+
+
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, causal_offset=None
+):
+    """softmax(scale·Q Kᵀ + mask) V over the last two dimensions.
+
+    query (..., heads, queries, d), key (..., kv_heads, keys, d), value (..., kv_heads, keys, dv);
+    kv_heads may divide heads (grouped heads). One leading dimension or none, or several.
+
+    attn_mask      boolean (True: may attend) or float (added to the scores), broadcast to (..., queries, keys)
+    is_causal      query i sees keys 0..i; with causal_offset, 0..i + causal_offset (for a key/value cache)
+    scale          1/√d by default
+    dropout_p      probability of dropping an attention weight
+
+    A query that may attend to nothing gives 0.
+    """
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        raise ValueError(f"attention: query {query.shape}, key {key.shape}, value {value.shape}: two dimensions at least")
+    lead = query.shape[:-2]
+    q, k, v = (_four(x) for x in (query, key, value))
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or k.shape[:2] != v.shape[:2]:
+        raise ValueError(
+            f"attention: query {query.shape}, key {key.shape}, value {value.shape}: query and key must agree in the "
+            "last dimension, key and value in all others"
+        )
+    if q.shape[0] != k.shape[0] or k.shape[1] == 0 or q.shape[1] % k.shape[1]:
+        raise ValueError(
+            f"attention: query {query.shape}, key {key.shape}: batches must agree and the key heads divide the query heads"
+        )
+    if not 0 <= dropout_p < 1:
+        raise ValueError(f"attention: dropout_p={dropout_p}; expected 0 <= p < 1")
+    if is_causal and causal_offset is None:
+        causal_offset = 0
+    scale = 1 / math.sqrt(q.shape[-1] or 1) if scale is None else float(scale)
+    mask = attn_mask
+    if mask is not None:
+        if mask.ndim > query.ndim:
+            raise ValueError(f"attention: mask {mask.shape} has more dimensions than query {query.shape}")
+        full = (*lead, query.shape[-2], key.shape[-2])
+        if any(n not in (1, m) for n, m in zip(mask.shape[::-1], full[::-1], strict=False)):
+            raise ValueError(f"attention: mask {mask.shape} does not broadcast to {full}")
+        mask = _four(mask) if mask.ndim > 4 else reshape(mask, (1,) * (4 - mask.ndim) + mask.shape)
+    seed = random.next_seed() if dropout_p else 0
+    function = Attention(causal_offset, scale, dropout_p, seed)
+    if isinstance(mask, Tensor) and mask.requires_grad:  # the kernels give no gradient for the mask
+        out = function.composite(q, k, v, mask)
+    else:
+        out = function(q, k, v, mask)
+    return out if query.ndim == 4 else reshape(out, *lead, *out.shape[-2:])
+
+
+def _four(x):
+    """(..., heads, time, d) as (batch, heads, time, d)."""
+    if x.ndim == 4:
+        return x
+    lead = x.shape[:-3]
+    heads = x.shape[-3] if x.ndim > 2 else 1
+    return reshape(x, math.prod(lead), heads, *x.shape[-2:])
+
+
+def dropout(x, p=0.5, training=True):
+    """x with each element zeroed with probability p and the rest scaled by 1/(1 - p); x itself when not training."""
+    if not 0 <= p < 1 and p != 1:
+        raise ValueError(f"dropout: p={p}; expected a probability between 0 and 1")
+    if not training or p == 0:
+        return x
+    if p == 1:
+        return x * 0.0
+    return Dropout(p, random.next_seed())(x)

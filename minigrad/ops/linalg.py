@@ -1,0 +1,199 @@
+"""Products: matmul, linear (with bias and activation fused), einsum."""
+
+import string
+
+from minigrad import kernels
+from minigrad.devices import array_module
+from minigrad.function import Function
+from minigrad.ops.activation import activate
+from minigrad.ops.shape import expand, permute, reshape, swapaxes
+from minigrad.tensor import unwrap
+
+
+class MatMul(Function):
+    """C = A B over the last two dimensions;  dA = G Bᵀ,  dB = Aᵀ G."""
+
+    def forward(self, a, b):
+        self.save_for_backward(a, b)
+        return kernels.matmul(a, b)
+
+    def backward(self, grad):
+        a, b = self.saved
+        da = matmul(grad, swapaxes(b, -1, -2)) if self.parents[0] is not None else None
+        db = matmul(swapaxes(a, -1, -2), grad) if self.parents[1] is not None else None
+        return da, db
+
+
+class Linear(Function):
+    """y = act(x Wᵀ + b), one pass after the product;  with h = g·act'(x Wᵀ + b):  dx = h W,  dW = hᵀ x,  db = Σ h."""
+
+    def __init__(self, activation: str | None):
+        self.activation = activation
+
+    def forward(self, x, weight, bias):
+        y, pre = kernels.linear(_rows(x), weight, bias, self.activation)
+        self.save_for_backward(x, weight, bias, pre)
+        return y.reshape((*x.shape[:-1], weight.shape[0]))
+
+    def backward(self, grad):
+        x, weight, _, pre = self.saved
+        dx, dweight, dbias = kernels.linear_backward(
+            _rows(grad), _rows(x), weight, pre, self.activation, self.needs_input_grad
+        )
+        return None if dx is None else dx.reshape(x.shape), dweight, dbias
+
+    def composite(self, x, weight, bias):
+        y = matmul(x, swapaxes(weight, 0, 1))
+        return activate(y if bias is None else y + bias, self.activation)
+
+
+def _rows(x):
+    return x.reshape((-1, x.shape[-1])) if x.size else x.reshape((_count(x.shape[:-1]), x.shape[-1]))
+
+
+def _count(shape) -> int:
+    n = 1
+    for size in shape:
+        n *= size
+    return n
+
+
+def matmul(a, b):
+    """The matrix product over the last two dimensions, broadcast over the others; 1-D operands as in numpy."""
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape}: a 0-d operand; multiply with * instead")
+    inner_a, inner_b = a.shape[-1], b.shape[-2 if b.ndim > 1 else 0]
+    if inner_a != inner_b:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape}: inner dimensions {inner_a} and {inner_b} differ")
+    dtype_a, dtype_b = unwrap(a).dtype, unwrap(b).dtype
+    if dtype_a != dtype_b and "f" in (dtype_a.kind, dtype_b.kind):
+        raise TypeError(f"matmul: {dtype_a} @ {dtype_b}: cast one of them with .astype()")
+    if a.ndim == 1 or b.ndim == 1:
+        rows = reshape(a, 1, inner_a) if a.ndim == 1 else a
+        columns = reshape(b, inner_b, 1) if b.ndim == 1 else b
+        shape = (a.shape[:-1] if a.ndim > 1 else ()) + (b.shape[-1:] if b.ndim > 1 else ())
+        if b.ndim > 2:
+            shape = (*b.shape[:-2], b.shape[-1])
+        return reshape(matmul(rows, columns), shape)
+    if a.ndim > 2 and b.ndim == 2:  # one large product, and one large gradient for b
+        product = MatMul()(reshape(a, _count(a.shape[:-1]), inner_a), b)
+        return reshape(product, *a.shape[:-1], b.shape[-1])
+    return MatMul()(a, b)
+
+
+def linear(x, weight, bias=None, activation=None):
+    """act(x Wᵀ + b) with x (..., in), weight (out, in), bias (out,) or None.
+
+    activation: None, "relu", "gelu", "gelu_tanh" or "silu", applied in the same pass.
+    """
+    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: x {x.shape} with weight {weight.shape}: the last dimension of x must be in_features = "
+            f"{weight.shape[-1] if weight.ndim else '?'}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias {bias.shape} with weight {weight.shape}: expected ({weight.shape[0]},)")
+    if unwrap(x).dtype != unwrap(weight).dtype:
+        raise TypeError(f"linear: x is {unwrap(x).dtype}, weight {unwrap(weight).dtype}: cast one with .astype()")
+    return Linear(activation)(x, weight, bias)
+
+
+def einsum(equation: str, *operands):
+    """Sum of products in Einstein's notation, as numpy.einsum: einsum("bij,bjk->bik", x, y).
+
+    Repeated letters in one operand take its diagonal, `...` stands for broadcast
+    dimensions, and without "->" the letters that occur once are the output, sorted.
+    Worked out from left to right as permutations and batched matrix products, so its
+    gradient needs no rule of its own.
+    """
+    inputs, output, operands = _parse(equation, operands)
+    letters, value = inputs[0], operands[0]
+    letters, value = _diagonal(letters, value)
+    for i in range(1, len(operands)):
+        right, other = _diagonal(inputs[i], operands[i])
+        later = set(output).union(*inputs[i + 1 :])
+        letters, value = _contract(letters, value, right, other, later)
+    value = _sum_away(letters, value, set(output))
+    letters = [c for c in letters if c in output]
+    return permute(value, [letters.index(c) for c in output]) if letters else value
+
+
+def _parse(equation: str, operands):
+    """Operand letters and output letters, with `...` written out as capital letters of its own."""
+    equation = equation.replace(" ", "")
+    left, arrow, output = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {equation!r} names {len(terms)} operands, {len(operands)} were given")
+    spare = [c for c in string.ascii_uppercase + string.ascii_lowercase if c not in equation]
+    widest = 0
+    for term, x in zip(terms, operands, strict=True):
+        named = len(term.replace("...", ""))
+        if named > x.ndim or (named < x.ndim and "..." not in term):
+            raise ValueError(f"einsum: {term!r} names {named} dimensions of an operand of shape {x.shape}")
+        widest = widest if "..." not in term else max(widest, x.ndim - named)
+    extra = "".join(spare[:widest])
+    inputs = []
+    for term, x in zip(terms, operands, strict=True):
+        named = len(term.replace("...", ""))
+        inputs.append(term.replace("...", extra[widest - (x.ndim - named) :] if x.ndim > named else ""))
+    if not arrow:
+        seen = left.replace(",", "").replace("...", "")
+        output = extra + "".join(sorted(c for c in set(seen) if seen.count(c) == 1))
+    else:
+        output = output.replace("...", extra)
+    missing = [c for c in output if not any(c in term for term in inputs)]
+    if missing or len(set(output)) != len(output):
+        raise ValueError(f"einsum: {equation!r}: the output names {missing or 'a letter twice'}")
+    sizes: dict[str, int] = {}
+    for term, x in zip(inputs, operands, strict=True):
+        for c, n in zip(term, x.shape, strict=True):
+            if sizes.setdefault(c, n) != n:
+                if 1 not in (n, sizes[c]) or c not in extra:
+                    raise ValueError(f"einsum: {equation!r}: letter {c!r} has size {sizes[c]} and {n}")
+                sizes[c] = max(n, sizes[c])
+    stretched = [expand(x, [sizes[c] for c in t]) if x.ndim else x for t, x in zip(inputs, operands, strict=True)]
+    return inputs, output, stretched
+
+
+def _diagonal(letters: str, x):
+    """An operand with each letter once: repeated ones become their diagonal."""
+    unique = list(dict.fromkeys(letters))
+    if len(unique) == len(letters):
+        return unique, x
+    xp = array_module(unwrap(x))
+    sizes = [x.shape[letters.index(c)] for c in unique]
+    grids = dict(zip(unique, xp.indices(sizes, sparse=True), strict=True))
+    from minigrad.ops.index import getitem
+
+    return unique, getitem(x, tuple(grids[c] for c in letters))
+
+
+def _sum_away(letters, x, keep):
+    from minigrad.ops.reduce import sum
+
+    gone = tuple(i for i, c in enumerate(letters) if c not in keep)
+    return sum(x, gone) if gone else x
+
+
+def _contract(left, x, right, y, later):
+    """Two operands into one by a batched matrix product over their common letters that nothing needs later."""
+    x = _sum_away(left, x, later.union(right))
+    left = [c for c in left if c in later or c in right]
+    y = _sum_away(right, y, later.union(left))
+    right = [c for c in right if c in later or c in left]
+    batch = [c for c in left if c in right and c in later]
+    inner = [c for c in left if c in right and c not in later]
+    rows = [c for c in left if c not in right]
+    columns = [c for c in right if c not in left]
+    size = {**dict(zip(left, x.shape, strict=True)), **dict(zip(right, y.shape, strict=True))}
+
+    def count(group):
+        return _count(size[c] for c in group)
+
+    x = permute(x, [left.index(c) for c in batch + rows + inner]) if left else x
+    y = permute(y, [right.index(c) for c in batch + inner + columns]) if right else y
+    x = reshape(x, count(batch), count(rows), count(inner))
+    y = reshape(y, count(batch), count(inner), count(columns))
+    letters = batch + rows + columns
+    return letters, reshape(matmul(x, y), [size[c] for c in letters])

@@ -1,0 +1,74 @@
+"""Losses that are fused with the softmax before them."""
+
+from minigrad import kernels
+from minigrad.devices import array_module
+from minigrad.function import Function
+from minigrad.ops.activation import log_softmax
+from minigrad.ops.elementwise import where
+from minigrad.ops.index import getitem
+from minigrad.ops.reduce import sum
+from minigrad.tensor import unwrap
+
+
+class CrossEntropy(Function):
+    """l_i = ln Σ_j e^(x_ij) - x_i,t_i  for each row of logits;  dx_ij = g_i·(softmax(x_i)_j - [j = t_i]).
+
+    With label smoothing s the target is (1 - s)·[j = t] + s/classes (Szegedy et al. 2015,
+    section 7); weight scales each class; rows whose target is ignore_index count 0.
+    """
+
+    def __init__(self, ignore_index: int, label_smoothing: float):
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+    def forward(self, logits, targets, weight):
+        losses, lse = kernels.cross_entropy(logits, targets, self.ignore_index, self.label_smoothing, weight)
+        self.save_for_backward(logits, targets, weight, lse)
+        return losses
+
+    def backward(self, grad):
+        logits, targets, weight, lse = self.saved
+        dlogits = kernels.cross_entropy_backward(
+            grad, logits, targets, lse, self.ignore_index, self.label_smoothing, weight
+        )
+        return dlogits, None, None
+
+    def composite(self, logits, targets, weight):
+        targets, weight = unwrap(targets), unwrap(weight)
+        xp = array_module(targets)
+        counted = targets != self.ignore_index
+        safe = xp.where(counted, targets, 0)
+        log_p = log_softmax(logits)
+        row_weight = counted.astype(log_p.dtype) * (1 if weight is None else weight[safe])
+        losses = -getitem(log_p, (xp.arange(len(safe)), safe)) * row_weight
+        if self.label_smoothing:
+            spread = -sum(log_p if weight is None else log_p * weight, -1) / logits.shape[-1]
+            spread = where(counted, spread, log_p.dtype.type(0))
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * spread
+        return losses
+
+
+def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """Cross-entropy of logits (n, classes) against integer targets (n,), as torch.nn.functional.cross_entropy.
+
+    reduction  "mean" (over the rows that count, by weight), "sum" or "none"
+    IndexError names the first target that is neither a class nor ignore_index.
+    """
+    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
+        raise ValueError(f"cross_entropy: logits {logits.shape}, targets {targets.shape}; expected (n, classes) and (n,)")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'cross_entropy: reduction={reduction!r}; use "mean", "sum" or "none"')
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; expected 0 to 1")
+    ids = unwrap(targets)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy: targets are {ids.dtype}; expected integer class numbers")
+    weight = unwrap(weight)
+    losses = CrossEntropy(ignore_index, float(label_smoothing))(logits, ids, weight)
+    if reduction == "none":
+        return losses
+    total = sum(losses)
+    if reduction == "sum":
+        return total
+    counted = ids != ignore_index
+    count = counted.sum() if weight is None else weight[ids[counted]].sum()
+    return total / float(count) if count else total * float("nan")

@@ -1,0 +1,328 @@
+"""The same elements in another shape or order: reshape, permute, expand, join and split."""
+
+import math
+
+import numpy as np
+
+from minigrad.devices import array_module
+from minigrad.function import Function, unbroadcast
+from minigrad.ops.reduce import dims
+from minigrad.tensor import Tensor, unwrap, wrap
+
+
+class Reshape(Function):
+    """y = x with the same elements in another shape;  dx = g in the shape of x."""
+
+    def __init__(self, shape: tuple):
+        self.to_shape = shape
+
+    def forward(self, x):
+        self.from_shape = x.shape
+        return x.reshape(self.to_shape)
+
+    def backward(self, grad):
+        return grad.reshape(self.from_shape)
+
+
+class Permute(Function):
+    """y = x with its dimensions in another order;  dx = g in the inverse order."""
+
+    def __init__(self, order: tuple):
+        self.dim_order = order
+
+    def forward(self, x):
+        return x.transpose(self.dim_order)
+
+    def backward(self, grad):
+        inverse = [0] * len(self.dim_order)
+        for to, source in enumerate(self.dim_order):
+            inverse[source] = to
+        return permute(grad, inverse)
+
+
+class Expand(Function):
+    """y = x repeated, without a copy, along dimensions of size 1;  dx = g summed over them."""
+
+    def __init__(self, shape: tuple):
+        self.to_shape = shape
+
+    def forward(self, x):
+        self.from_shape = x.shape
+        return array_module(x).broadcast_to(x, self.to_shape)
+
+    def backward(self, grad):
+        return unbroadcast(grad, self.from_shape)
+
+
+class Repeat(Function):
+    """y = x tiled `times` along each dimension;  dx = g summed over the copies."""
+
+    def __init__(self, times: tuple):
+        self.times = times
+
+    def forward(self, x):
+        self.from_shape = (1,) * (len(self.times) - x.ndim) + x.shape
+        return array_module(x).tile(x, self.times)
+
+    def backward(self, grad):
+        split = [n for pair in zip(self.times, self.from_shape, strict=True) for n in pair]
+        from minigrad.ops.reduce import sum
+
+        return sum(grad.reshape(tuple(split)), tuple(range(0, len(split), 2)))
+
+
+class Flip(Function):
+    """y = x backwards along dim;  dx = g backwards along dim."""
+
+    def __init__(self, dim: tuple):
+        self.dim = dim
+
+    def forward(self, x):
+        return array_module(x).flip(x, self.dim)
+
+    def backward(self, grad):
+        return flip(grad, self.dim)
+
+
+class Cat(Function):
+    """y = the inputs joined along dim;  each dx is its piece of g."""
+
+    def __init__(self, dim: int):
+        self.dim = dim
+
+    def forward(self, *inputs):
+        self.lengths = [x.shape[self.dim] for x in inputs]
+        return array_module(inputs[0]).concatenate(inputs, axis=self.dim)
+
+    def backward(self, grad):
+        before = (slice(None),) * self.dim
+        pieces, start = [], 0
+        for length in self.lengths:
+            pieces.append(grad[(*before, slice(start, start + length))])
+            start += length
+        return tuple(pieces)
+
+
+class Split(Function):
+    """y_1, y_2, … = the pieces of x along dim, as views;  dx = the pieces' gradients joined."""
+
+    def __init__(self, lengths: list, dim: int):
+        self.lengths, self.dim = lengths, dim
+
+    def forward(self, x):
+        before = (slice(None),) * self.dim
+        pieces, start = [], 0
+        for length in self.lengths:
+            pieces.append(x[(*before, slice(start, start + length))])
+            start += length
+        return tuple(pieces)
+
+    def backward(self, *grads):
+        return cat(grads, self.dim)
+
+
+class Unbind(Function):
+    """y_i = x[i] along dim, as views;  dx = the y's gradients stacked along dim."""
+
+    def __init__(self, dim: int):
+        self.dim = dim
+
+    def forward(self, x):
+        return tuple(array_module(x).moveaxis(x, self.dim, 0))
+
+    def backward(self, *grads):
+        return stack(grads, self.dim)
+
+
+class Triangle(Function):
+    """y = x on and below (lower) or above (upper) diagonal k of the last two dimensions, 0 elsewhere."""
+
+    def __init__(self, diagonal: int, lower: bool):
+        self.diagonal, self.lower = diagonal, lower
+
+    def forward(self, x):
+        xp = array_module(x)
+        return xp.tril(x, self.diagonal) if self.lower else xp.triu(x, self.diagonal)
+
+    def backward(self, grad):
+        return Triangle(self.diagonal, self.lower)(grad)
+
+
+def sizes(shape) -> tuple:
+    """x.reshape(2, 3) and x.reshape((2, 3)) alike."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    return tuple(int(n) for n in shape)
+
+
+def reshape(x, *shape):
+    """x in another shape with as many elements; one -1 is worked out. A view where strides allow."""
+    shape = sizes(shape)
+    known = math.prod(n for n in shape if n != -1)
+    size = unwrap(x).size
+    if any(n < -1 for n in shape) or shape.count(-1) > 1:
+        raise ValueError(f"reshape: {x.shape} to {shape}: sizes must be positive, with at most one -1")
+    if (-1 in shape and (known == 0 or size % known)) or (-1 not in shape and known != size):
+        if not (-1 in shape and known == 0 and size == 0):
+            raise ValueError(f"reshape: {x.shape} has {size} elements, {shape} asks for {known}{' times n' * (-1 in shape)}")
+        shape = tuple(0 if n == -1 else n for n in shape)
+    return Reshape(shape)(x)
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    """Dimensions start_dim to end_dim joined into one."""
+    if x.ndim == 0:
+        return reshape(x, 1)
+    (start,), (end,) = dims(start_dim, x.ndim, "flatten"), dims(end_dim, x.ndim, "flatten")
+    return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+
+
+def permute(x, *order):
+    """x with its dimensions in the given order; a view."""
+    order = sizes(order)
+    if sorted(d % max(x.ndim, 1) for d in order) != list(range(x.ndim)):
+        raise ValueError(f"permute: {order} is not an order of the {x.ndim} dimensions of shape {x.shape}")
+    return Permute(tuple(d % x.ndim for d in order))(x)
+
+
+def swapaxes(x, dim0, dim1):
+    """x with two dimensions exchanged; a view."""
+    if x.ndim == 0:
+        return x
+    (a,), (b,) = dims(dim0, x.ndim, "transpose"), dims(dim1, x.ndim, "transpose")
+    order = list(range(x.ndim))
+    order[a], order[b] = b, a
+    return Permute(tuple(order))(x)
+
+
+def transpose(x, dim0, dim1):
+    """x with two dimensions exchanged; a view."""
+    return swapaxes(x, dim0, dim1)
+
+
+def squeeze(x, dim=None):
+    """x without its dimensions of size 1, or without `dim` if that is of size 1."""
+    gone = dims(dim, x.ndim, "squeeze")
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in gone)))
+
+
+def unsqueeze(x, dim):
+    """x with a dimension of size 1 put in at dim."""
+    if not -x.ndim - 1 <= dim <= x.ndim:
+        raise IndexError(f"unsqueeze: dim {dim} of a tensor with {x.ndim} dimensions; use {-x.ndim - 1} to {x.ndim}")
+    dim %= x.ndim + 1
+    return reshape(x, (*x.shape[:dim], 1, *x.shape[dim:]))
+
+
+def expand(x, *shape):
+    """x repeated along its dimensions of size 1 (or new leading ones) to `shape`, without a copy; -1 keeps a size."""
+    shape = sizes(shape)
+    lead = len(shape) - x.ndim
+    if lead < 0:
+        raise ValueError(f"expand: {x.shape} to {shape}: the target has fewer dimensions")
+    shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
+    return Expand(shape)(x)
+
+
+def broadcast_to(x, shape):
+    """x broadcast to shape, without a copy."""
+    return Expand(tuple(shape))(x)
+
+
+def repeat(x, *times):
+    """x tiled: times[i] copies along dimension i; more times than dimensions add leading ones."""
+    times = sizes(times)
+    if len(times) < x.ndim or any(n < 0 for n in times):
+        raise ValueError(f"repeat: {times} for shape {x.shape}; give one non-negative count a dimension at least")
+    return Repeat(times)(x)
+
+
+def flip(x, dim):
+    """x backwards along one or several dims."""
+    return Flip(dims(dim, x.ndim, "flip"))(x)
+
+
+def cat(tensors, dim=0):
+    """Tensors joined along an existing dim; all other sizes must agree."""
+    tensors = tuple(tensors)
+    if not tensors:
+        raise ValueError("cat: nothing to join; give at least one tensor")
+    (d,) = dims(dim, tensors[0].ndim, "cat") or (None,)
+    if d is None:
+        raise ValueError("cat: 0-d tensors cannot be joined; use stack")
+    for i, x in enumerate(tensors):
+        rest = [n for j, n in enumerate(x.shape) if j != d]
+        if x.ndim != tensors[0].ndim or rest != [n for j, n in enumerate(tensors[0].shape) if j != d]:
+            raise ValueError(
+                f"cat: tensor {i} has shape {x.shape}, tensor 0 {tensors[0].shape}; they may differ in dim {d} only"
+            )
+    return Cat(d)(*tensors)
+
+
+def stack(tensors, dim=0):
+    """Tensors of one shape joined along a new dim."""
+    tensors = tuple(tensors)
+    if not tensors:
+        raise ValueError("stack: nothing to join; give at least one tensor")
+    for i, x in enumerate(tensors):
+        if x.shape != tensors[0].shape:
+            raise ValueError(f"stack: tensor {i} has shape {x.shape}, tensor 0 {tensors[0].shape}; they must be equal")
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
+
+
+def split(x, split_size, dim=0):
+    """Views of x along dim: pieces of split_size (the last may be shorter), or of the sizes in a list."""
+    (d,) = dims(dim, x.ndim, "split")
+    n = x.shape[d]
+    if isinstance(split_size, (list, tuple)):
+        lengths = [int(s) for s in split_size]
+        if math.fsum(lengths) != n or any(s < 0 for s in lengths):
+            raise ValueError(f"split: sizes {lengths} must add up to dim {d} of shape {x.shape}, which is {n}")
+    else:
+        if split_size <= 0:
+            raise ValueError(f"split: split_size {split_size} must be positive")
+        lengths = [min(split_size, n - start) for start in range(0, n, split_size)] or [0]
+    return Split(lengths, d)(x)
+
+
+def chunk(x, chunks, dim=0):
+    """x in at most `chunks` views along dim, of equal length but for the last."""
+    if chunks <= 0:
+        raise ValueError(f"chunk: {chunks} chunks; ask for at least one")
+    (d,) = dims(dim, x.ndim, "chunk")
+    return split(x, max(1, -(-x.shape[d] // chunks)), d)
+
+
+def unbind(x, dim=0):
+    """x[0], x[1], … along dim, as views."""
+    (d,) = dims(dim, x.ndim, "unbind")
+    return Unbind(d)(x)
+
+
+def tril(x, diagonal=0):
+    """The lower triangle of the last two dimensions; the rest 0."""
+    return Triangle(diagonal, True)(x)
+
+
+def triu(x, diagonal=0):
+    """The upper triangle of the last two dimensions; the rest 0."""
+    return Triangle(diagonal, False)(x)
+
+
+def contiguous(x):
+    """x with its elements in C order in memory, copied only if they are not."""
+    array = unwrap(x)
+    if array.flags.c_contiguous:
+        return x
+    from minigrad.ops.elementwise import clone
+
+    return clone(x)
+
+
+def one_hot(ids, num_classes: int):
+    """int64 vectors with a 1 at each id and 0 elsewhere, shape (*ids.shape, num_classes)."""
+    array = unwrap(ids)
+    if array.size and (array.min() < 0 or array.max() >= num_classes):
+        raise IndexError(f"one_hot: ids {array.min()} to {array.max()} do not fit {num_classes} classes")
+    encoded = (array[..., None] == array_module(array).arange(num_classes)).astype(np.int64)
+    return wrap(encoded) if isinstance(ids, Tensor) else encoded

@@ -1,0 +1,42 @@
+"""nn: layers, losses and optimisers on minigrad's tensors, under PyTorch's names."""
+
+from nn import functional, init, optim, utils
+from nn.activation import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from nn.attention import MultiheadAttention
+from nn.cache import KVCache
+from nn.containers import ModuleDict, ModuleList, Sequential
+from nn.dropout import Dropout
+from nn.embedding import Embedding
+from nn.linear import Flatten, Identity, Linear
+from nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from nn.module import Module, Parameter
+from nn.normalization import LayerNorm, RMSNorm
+from nn.positional import LearnedPositionalEmbedding, RotaryEmbedding, SinusoidalPositionalEncoding
+from nn.transformer import (
+    DecoderCache,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)

@@ -1,0 +1,61 @@
+"""Small tools around gradients and parameters."""
+
+import math
+
+import numpy as np
+
+from minigrad import kernels, ops
+from minigrad.tensor import Tensor
+
+
+def clip_grad_norm_(parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """Scale all gradients together so that their joint norm is at most max_norm (Pascanu et al. 2013, algorithm 1).
+
+    Returns the norm before clipping. As torch.nn.utils.clip_grad_norm_.
+    """
+    if max_norm < 0:
+        raise ValueError(f"clip_grad_norm_: max_norm={max_norm}; expected a number ≥ 0")
+    grads = _gradients(parameters)
+    if norm_type == 2:
+        norm = kernels.grad_norm(grads)
+    elif norm_type == math.inf:
+        norm = max((float(abs(g).max()) for g in grads if g.size), default=0.0)
+    else:
+        norm = sum(float((abs(g).astype(np.float64) ** norm_type).sum()) for g in grads) ** (1 / norm_type)
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise RuntimeError(f"clip_grad_norm_: the gradient norm is {norm}; detect_anomaly() finds where it began")
+    scale = max_norm / (norm + 1e-6)
+    if scale < 1 or not math.isfinite(norm):
+        kernels.scale(grads, scale)
+    return Tensor(norm)
+
+
+def clip_grad_value_(parameters, clip_value: float) -> None:
+    """Limit each element of each gradient to [-clip_value, clip_value]."""
+    if clip_value < 0:
+        raise ValueError(f"clip_grad_value_: clip_value={clip_value}; expected a number ≥ 0")
+    for grad in _gradients(parameters):
+        grad.clip(-clip_value, clip_value, out=grad)
+
+
+def _gradients(parameters) -> list:
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p.grad.data for p in parameters if p.grad is not None]
+
+
+def parameters_to_vector(parameters) -> Tensor:
+    """All parameters as one long vector."""
+    return ops.cat([p.reshape(-1) for p in parameters])
+
+
+def vector_to_parameters(vector: Tensor, parameters) -> None:
+    """Write a long vector back into the parameters, in place."""
+    parameters = list(parameters)
+    wanted = sum(p.numel() for p in parameters)
+    if vector.shape != (wanted,):
+        raise ValueError(f"vector_to_parameters: a vector of shape {vector.shape} for {wanted} elements")
+    start = 0
+    for p in parameters:
+        p.data[...] = vector.data[start : start + p.numel()].reshape(p.shape)
+        p.bump_version()
+        start += p.numel()
