@@ -11,7 +11,6 @@ step (which gives the learning rate), the random generator (which gives dropout 
 position in the data.
 """
 
-import gc
 import math
 import os
 import time
@@ -133,6 +132,7 @@ class Trainer:
         self.loss, self.tokenizer, self.directory, self.log = loss, tokenizer, directory, log
         self.sample, self.extra, self.quiet = sample, extra or {}, quiet
         self.step = 0  # updates made
+        self.saved = None  # the step of the latest checkpoint
         self.parameters = list(model.parameters())
         self.device = self.parameters[0].device
         self.optimizer = AdamW(
@@ -159,9 +159,9 @@ class Trainer:
         config = self.config
         loss = val_loss = None
         self.model.train()
-        if self.directory and self.step == 0:
+        if self.directory and self.saved is None:
             self.save()  # whatever kills the run, there is something to resume; and a full disk shows at once
-        with self._log() as log, self._progress() as show, StopOnSignal() as stop, _fewer_collections():
+        with self._log() as log, self._progress() as show, StopOnSignal() as stop:
             while self.step < config.steps and not stop.signal:
                 started = time.perf_counter()
                 loss, tokens = self._accumulate_gradients()
@@ -183,9 +183,11 @@ class Trainer:
                     log.write(record)
                 if self.sample and self._due(config.sample_every) and self.step < config.steps:
                     show.message(f"step {self.step}, a sample:\n{self._undisturbed(self.sample)}\n")
-                if self.directory and (self._due(config.save_every) or stop.signal):
+                if self.directory and self._due(config.save_every):
                     self.save()
                 show.update(self.step, loss, speed)
+            if self.directory and self.saved < self.step:
+                self.save()
         return Result(self.step, loss, val_loss, stop.signal)
 
     def evaluate(self) -> float:
@@ -205,6 +207,7 @@ class Trainer:
         state = {"step": self.step, "training": asdict(self.config), "random": mg.get_rng_state()}
         state |= {"batches": self.batches.state_dict()} | self.extra
         save_checkpoint(self.directory, self.model, self.tokenizer, self.optimizer, state)
+        self.saved = self.step
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint whose model is the trainer's.
@@ -215,7 +218,7 @@ class Trainer:
         missing = [name for name in ("step", "batches", "random") if name not in state]
         if missing:
             raise UserError(f"the checkpoint cannot be resumed: its state.json has no {', '.join(missing)}")
-        self.step = state["step"]
+        self.step = self.saved = state["step"]
         self.batches.load_state_dict(state["batches"])
         mg.set_rng_state(state["random"])
         options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
@@ -272,14 +275,3 @@ class Trainer:
 
     def _progress(self):
         return Silence() if self.quiet else progress(self.config.steps, self.step)
-
-
-class _fewer_collections:
-    """Keeps the garbage collector from walking, every few steps, all that was made before training."""
-
-    def __enter__(self):
-        gc.collect()
-        gc.freeze()
-
-    def __exit__(self, *exception):
-        gc.unfreeze()

@@ -17,6 +17,7 @@ from models.commands.train import main
 from models.errors import UserError
 from models.gpt import GPT, GPTConfig
 from models.log import read_log
+from models.progress import Silence
 from models.text.batching import TokenBatches
 from models.text.files import DataError
 from models.text.tokenizers import ByteTokenizer
@@ -213,3 +214,15 @@ def test_signals_end_the_command_and_it_resumes(number, code, tmp_path):
     assert "Traceback" not in output
     state = load_checkpoint(run).state
     assert state["step"] == losses(run)[-1]["step"] > 3
+
+
+def test_a_signal_between_two_steps_is_saved_too(tmp_path):
+    class Show(Silence):
+        def update(self, step, loss, tokens_per_second):  # the last thing in a step
+            if step == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    trainer = start(tmp_path / "run", TrainConfig(steps=9, batch_size=3))
+    trainer._progress = Show
+    assert trainer.run().signal == signal.SIGINT
+    assert load_checkpoint(tmp_path / "run").state["step"] == 4
