@@ -150,7 +150,7 @@ def _named_state(model, optimizer) -> tuple[dict, dict]:
     names = [name_of[p] for group in optimizer.param_groups for p in group["params"]]
     state = optimizer.state_dict()
     tensors, numbers = {}, {}
-    for i, entries in state["state"].items():
+    for i, entries in sorted(state["state"].items()):
         for kind, value in entries.items():
             if hasattr(unwrap(value), "dtype"):
                 tensors[f"{names[i]}/{kind}"] = value

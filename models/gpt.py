@@ -72,7 +72,6 @@ class GPTConfig:
 
 PRESETS = {
     "nano": {"context_length": 64, "num_layers": 4, "num_heads": 4, "embedding_dim": 128},  # nanoGPT's on a CPU
-    "demo": {"context_length": 128, "num_layers": 4, "num_heads": 4, "embedding_dim": 128},
     "gpt2": {"num_layers": 12, "num_heads": 12, "embedding_dim": 768},  # 124 million parameters
     "gpt2-medium": {"num_layers": 24, "num_heads": 16, "embedding_dim": 1024},  # 355 million
     "gpt2-large": {"num_layers": 36, "num_heads": 20, "embedding_dim": 1280},  # 774 million
@@ -183,14 +182,6 @@ class GPT(nn.Module):
     def new_caches(self, batch_size: int) -> list[nn.KVCache]:
         """An empty key/value cache for each block, for up to context_length tokens."""
         return [block.attention.new_cache(batch_size, self.config.context_length) for block in self.blocks]
-
-    def parameter_groups(self, weight_decay: float) -> list[dict]:
-        """The parameters for an optimiser: decay pulls on matrices, not on biases and gains."""
-        parameters = list(self.parameters())
-        return [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
 
     @classmethod
     def from_huggingface(cls, source, num_heads: int | None = None) -> "GPT":

@@ -26,7 +26,7 @@ from models.log import JsonLog
 from models.progress import Silence, progress
 from nn.optim import AdamW
 from nn.optim.lr_scheduler import LinearWarmupCosine
-from nn.utils import clip_grad_norm_
+from nn.utils import clip_grad_norm_, decay_groups
 
 
 @dataclass
@@ -136,13 +136,7 @@ class Trainer:
         self.parameters = list(model.parameters())
         self.device = self.parameters[0].device
         self.optimizer = AdamW(
-            [
-                {"params": [p for p in self.parameters if p.ndim >= 2]},
-                {"params": [p for p in self.parameters if p.ndim < 2], "weight_decay": 0.0},
-            ],
-            lr=config.learning_rate,
-            betas=config.betas,
-            weight_decay=config.weight_decay,
+            decay_groups(self.parameters, config.weight_decay), lr=config.learning_rate, betas=config.betas
         )
         self.schedule = LinearWarmupCosine(
             self.optimizer,

@@ -43,6 +43,15 @@ def _gradients(parameters) -> list:
     return [p.grad.data for p in parameters if p.grad is not None]
 
 
+def decay_groups(parameters, weight_decay: float) -> list[dict]:
+    """Parameter groups for an optimiser: decay pulls on matrices, not on biases and gains."""
+    parameters = list(parameters)
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
 def parameters_to_vector(parameters) -> Tensor:
     """All parameters as one long vector."""
     return ops.cat([p.reshape(-1) for p in parameters])

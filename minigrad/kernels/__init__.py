@@ -10,6 +10,7 @@ specification. The tables below give the order in which they are tried.
 """
 
 from itertools import chain
+from math import prod
 
 import numpy as np
 
@@ -54,10 +55,22 @@ def _kernel(name: str, file: str, minimum: int = 2048, worth=None) -> Kernel:
     return kernel
 
 
+def _both_float32(a, b) -> bool:
+    return a.dtype == b.dtype == np.float32
+
+
+def _many_small_products(a, b) -> bool:
+    """Batches such as attention heads, which numpy hands to BLAS one by one."""
+    if a.ndim < 3 or b.ndim < 3:
+        return False
+    *batch, m, k = a.shape
+    return prod(batch) >= 8 and m * k * b.shape[-1] >= 32_768
+
+
 matmul = Kernel(
     "matmul",
+    Implementation("numba", "cpu.matmul:matmul", supports=_both_float32, worth=_many_small_products),
     Implementation("blas", "reference.matmul:blas_matmul"),
-    Implementation("numba", "cpu.matmul:matmul", supports=_float32),
     Implementation("reference", "reference.matmul:matmul"),
 )
 __all__.append("matmul")

@@ -84,14 +84,14 @@ def test_all_of_it_comes_back(tmp_path):
 
 def test_training_goes_on_bit_for_bit(tmp_path):
     model = small()
-    optimizer = AdamW(model.parameter_groups(0.1), lr=1e-2)
+    optimizer = AdamW(decay_groups(model.parameters(), 0.1), lr=1e-2)
     for i in range(3):
         step(model, optimizer, i)
     save_checkpoint(tmp_path / "run", model, TOKENS, optimizer)
     expected = [step(model, optimizer, i) for i in range(3, 6)]
 
     found = load_checkpoint(tmp_path / "run")
-    resumed = AdamW(found.model.parameter_groups(0.0), lr=1.0)
+    resumed = AdamW(decay_groups(found.model.parameters(), 0.0), lr=1.0)
     found.restore_optimizer(resumed)
     assert [step(found.model, resumed, i) for i in range(3, 6)] == expected
     assert [(g["lr"], g["weight_decay"], g["betas"]) for g in resumed.param_groups] == [
@@ -111,7 +111,7 @@ def test_optimisers_that_do_not_fit(tmp_path):
     with pytest.raises(UserError, match="optimiser is AdamW, this one SGD"):
         found.restore_optimizer(SGD(found.model.parameters(), lr=0.1))
     with pytest.raises(UserError, match="other parameters, or other groups"):
-        found.restore_optimizer(AdamW(found.model.parameter_groups(0.1)))
+        found.restore_optimizer(AdamW(decay_groups(found.model.parameters(), 0.1)))
     save_checkpoint(tmp_path / "run", model, TOKENS)
     with pytest.raises(UserError, match="holds no optimiser"):
         load_checkpoint(tmp_path / "run").restore_optimizer(optimizer)

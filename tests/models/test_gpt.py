@@ -13,6 +13,7 @@ from minigrad.io import save
 from models.errors import UserError
 from models.gpt import GPT, PRESETS, GPTConfig
 from nn.optim import AdamW
+from nn.utils import decay_groups
 
 TINY = GPTConfig(vocab_size=11, context_length=8, num_layers=2, num_heads=2, embedding_dim=8)
 
@@ -77,7 +78,7 @@ def test_presets_have_the_published_sizes():
     published = {"gpt2": 124_439_808, "gpt2-medium": 354_823_168, "gpt2-large": 774_030_080, "gpt2-xl": 1_557_611_200}
     for name, parameters in published.items():
         assert count_parameters(GPTConfig.preset(name)) == parameters
-    assert set(PRESETS) == {*published, "nano", "demo"}
+    assert set(PRESETS) == {*published, "nano"}
     assert GPTConfig.preset("nano", vocab_size=65, dropout=0.1) == GPTConfig(65, 64, 4, 4, 128, 0.1)
     with pytest.raises(UserError, match="no GPT preset 'gtp2': did you mean 'gpt2'"):
         GPTConfig.preset("gtp2")
@@ -222,7 +223,7 @@ def test_gradients_against_finite_differences(bias):
 
 def test_parameter_groups_decay_matrices_only():
     model = tiny()
-    decayed, free = model.parameter_groups(0.1)
+    decayed, free = decay_groups(model.parameters(), 0.1)
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     names = {parameter: name for name, parameter in model.named_parameters()}
     assert {names[p] for p in decayed["params"]} == {
@@ -234,7 +235,7 @@ def test_parameter_groups_decay_matrices_only():
 def test_overfits_one_batch():
     model = tiny(embedding_dim=32).train()
     ids = random_ids((4, 9))
-    optimizer = AdamW(model.parameter_groups(0.0), lr=1e-2)
+    optimizer = AdamW(decay_groups(model.parameters(), 0.0), lr=1e-2)
     for _ in range(150):
         optimizer.zero_grad()
         _, loss = model(ids[:, :-1], ids[:, 1:])
@@ -408,7 +409,7 @@ def test_torch_gpt_parity(config):
     decay = [weights[n] for n, p in model.named_parameters() if p.ndim >= 2]
     free = [weights[n] for n, p in model.named_parameters() if p.ndim < 2]
     theirs = torch.optim.AdamW([{"params": decay}, {"params": free, "weight_decay": 0.0}], lr=1e-3, weight_decay=0.1)
-    ours = AdamW(model.parameter_groups(0.1), lr=1e-3)
+    ours = AdamW(decay_groups(model.parameters(), 0.1), lr=1e-3)
     for step in range(10):
         windows = random_ids((3, config.context_length + 1), config.vocab_size, seed=step)
         ids, targets = windows[:, :-1], windows[:, 1:]

@@ -28,6 +28,7 @@ from minigrad.kernels.reference.attention import check_shapes
 # Queries and keys of a tile, the other way round in backward: the outer loop's are kept in the cache while
 # the inner loop's stream by, all buffers together about half of a second-level cache of 512 KB.
 OUTER, INNER = 128, 64
+LINE = OUTER + COLUMNS  # from line to line: no power of two, which would put a column into a few sets of the cache
 LANES = 32  # loops along a line of a tile do a multiple of this many elements, so that nothing is left over
 FEW = 4  # up to this many queries (decoding with a cache of keys), rows are faster than tiles
 
@@ -200,10 +201,10 @@ def _forward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, out
         return
     group = heads // max(k.shape[1], 1)
     padded = _round_up(value_dim, COLUMNS)
-    qt = np.empty((head_dim, OUTER), np.float32)  # transposed and scaled
+    qt = np.empty((head_dim, LINE), np.float32)  # transposed and scaled
     kt = np.empty((INNER, head_dim), np.float32)
     vt = np.empty((INNER, padded), np.float32)
-    scores = np.empty((INNER, OUTER), np.float32)
+    scores = np.empty((INNER, LINE), np.float32)
     o = np.empty((OUTER, padded), np.float32)
     m, l = np.empty(OUTER, np.float32), np.empty(OUTER, np.float32)
     shift, shrink = np.empty(OUTER, np.float32), np.empty(OUTER, np.float32)
@@ -225,8 +226,8 @@ def _forward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, out
             for i in range(0, lanes, COLUMNS):
                 for j in range(0, min(columns, i + COLUMNS + diagonal), ROWS):
                     outer_products(
-                        head_dim, kt, j * head_dim, head_dim, 1, qt, i, OUTER,
-                        scores, j * OUTER + i, OUTER, False,
+                        head_dim, kt, j * head_dim, head_dim, 1, qt, i, LINE,
+                        scores, j * LINE + i, LINE, False,
                     )  # fmt: skip
             if mask[0] != NO_MASK:
                 _mask_keys(mask, b, h, start, rows, key, columns, scores)
@@ -242,7 +243,7 @@ def _forward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, out
             for i in range(0, rows, ROWS):
                 depth = max(0, min(columns, i + ROWS + diagonal))
                 for d in range(0, padded, COLUMNS):
-                    outer_products(depth, scores, i, 1, OUTER, vt, d, padded, o, i * padded + d, padded, key > 0)
+                    outer_products(depth, scores, i, 1, LINE, vt, d, padded, o, i * padded + d, padded, key > 0)
         for i in range(rows):
             _finish(span(o, i * padded, value_dim), l[i], row(out, (b, h, start + i)))
             lse[b, h, start + i] = m[i] + np.log(l[i]) if l[i] != 0 else -_INF
@@ -251,22 +252,22 @@ def _forward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, out
 @_inline
 def _online_softmax(scores, columns, lanes, diagonal, m, l, shift, shrink):
     """Turn scores (keys, queries) into e^(s - m') and bring m and l up to date; shrink is e^(m - m')."""
-    for i in range(OUTER):
+    for i in range(lanes):
         shrink[i] = m[i]
     for j in range(columns):
         first = _block_of(j - diagonal, LANES)
-        line = span(scores, j * OUTER + first, lanes - first)
+        line = span(scores, j * LINE + first, lanes - first)
         for i in range(min(j - diagonal - first, line.size)):  # the queries that do not see this key
             line[i] = -_INF
         _raise_maximum(line, span(m, first, line.size))
-    for i in range(OUTER):
+    for i in range(lanes):
         # While a query has seen nothing its maximum is -inf, and -inf - -inf would be NaN.
         shift[i] = simd.select(m[i] == -_INF, _ZERO, m[i])
         shrink[i] = simd.exp(shrink[i] - shift[i])
         l[i] *= shrink[i]
     for j in range(columns):
         first = _block_of(j - diagonal, LANES)
-        line = span(scores, j * OUTER + first, lanes - first)
+        line = span(scores, j * LINE + first, lanes - first)
         _exponentiate(line, span(shift, first, line.size))
         _add(line, span(l, first, line.size))
 
@@ -299,7 +300,7 @@ def _mask_keys(mask, b, h, start, rows, key, columns, scores):
     if mask[1].strides[2] == 0 and mask[2].strides[2] == 0:  # the same for all queries: padding
         for j in range(columns):
             bias = _bias(mask, b, h, start, key + j)
-            line = span(scores, j * OUTER, rows)
+            line = span(scores, j * LINE, rows)
             for i in range(rows):
                 line[i] += bias
         return
@@ -312,7 +313,7 @@ def _mask_keys(mask, b, h, start, rows, key, columns, scores):
 def _drop_keys(scores, columns, rows, first, stride, dropping):
     """Dropout of probabilities (keys, queries); number first + i * stride + j is at [j, i]."""
     for j in range(columns):
-        line = span(scores, j * OUTER, OUTER)
+        line = span(scores, j * LINE, rows)
         for i in range(rows):
             line[i] *= _drop(first + i * stride + j, dropping)
 
@@ -388,11 +389,11 @@ def _backward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, gr
     shares = partial.shape[0]
     dq_stride = partial.strides[3] // 4
     q_padded, v_padded = _round_up(head_dim, COLUMNS), _round_up(value_dim, COLUMNS)
-    kt = np.empty((head_dim, OUTER), np.float32)  # transposed and scaled
-    vt = np.empty((value_dim, OUTER), np.float32)  # transposed
+    kt = np.empty((head_dim, LINE), np.float32)  # transposed and scaled
+    vt = np.empty((value_dim, LINE), np.float32)  # transposed
     k_tile, q_tile = np.zeros((OUTER, q_padded), np.float32), np.zeros((INNER, q_padded), np.float32)
     g_tile = np.zeros((INNER, v_padded), np.float32)
-    p, ds = np.empty((INNER, OUTER), np.float32), np.empty((INNER, OUTER), np.float32)
+    p, ds = np.empty((INNER, LINE), np.float32), np.empty((INNER, LINE), np.float32)
     dk_tile, dv_tile = np.empty((OUTER, q_padded), np.float32), np.empty((OUTER, v_padded), np.float32)
     delta = np.empty((group, query_time), np.float32)  # rowsum(grad * out)
 
@@ -420,18 +421,16 @@ def _backward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, gr
                     _load(grad, b, h, start, rows, g_tile)
                     for i in range(0, rows, ROWS):
                         for j in range(0, min(lanes, i + ROWS + diagonal), COLUMNS):
-                            at = i * OUTER + j
+                            at = i * LINE + j
+                            outer_products(head_dim, q_tile, i * q_padded, q_padded, 1, kt, j, LINE, p, at, LINE, False)
                             outer_products(
-                                head_dim, q_tile, i * q_padded, q_padded, 1, kt, j, OUTER, p, at, OUTER, False
-                            )
-                            outer_products(
-                                value_dim, g_tile, i * v_padded, v_padded, 1, vt, j, OUTER, ds, at, OUTER, False
+                                value_dim, g_tile, i * v_padded, v_padded, 1, vt, j, LINE, ds, at, LINE, False
                             )
                     if mask[0] != NO_MASK:
                         _mask_queries(mask, b, h, start, rows, key, columns, p)
                     for i in range(rows):
                         n = min(_round_up(columns, LANES), _round_up(max(0, i + ROWS + diagonal), LANES))
-                        line, dline = span(p, i * OUTER, n), span(ds, i * OUTER, n)
+                        line, dline = span(p, i * LINE, n), span(ds, i * LINE, n)
                         for j in range(max(0, i + diagonal + 1), n):  # the keys that this query does not see
                             line[j] = -_INF
                         first = ((b * heads + h) * query_time + start + i) * key_time + key
@@ -441,12 +440,12 @@ def _backward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, gr
                         i = max(0, j - diagonal)  # the first query that sees key j
                         for d in range(0, v_padded, COLUMNS):
                             outer_products(
-                                rows - i, p, i * OUTER + j, 1, OUTER, g_tile, i * v_padded + d, v_padded,
+                                rows - i, p, i * LINE + j, 1, LINE, g_tile, i * v_padded + d, v_padded,
                                 dv_tile, j * v_padded + d, v_padded, True,
                             )  # fmt: skip
                         for d in range(0, q_padded, COLUMNS):
                             outer_products(
-                                rows - i, ds, i * OUTER + j, 1, OUTER, q_tile, i * q_padded + d, q_padded,
+                                rows - i, ds, i * LINE + j, 1, LINE, q_tile, i * q_padded + d, q_padded,
                                 dk_tile, j * q_padded + d, q_padded, True,
                             )  # fmt: skip
                     dq = row(partial, (share, b, h, start))
@@ -455,7 +454,7 @@ def _backward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, gr
                         if depth > 0:
                             for d in range(0, q_padded, COLUMNS):
                                 outer_products(
-                                    depth, ds, i * OUTER, OUTER, 1, k_tile, d, q_padded,
+                                    depth, ds, i * LINE, LINE, 1, k_tile, d, q_padded,
                                     dq, i * dq_stride + d, dq_stride, True,
                                 )  # fmt: skip
             for j in range(columns):
