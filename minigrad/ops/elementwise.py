@@ -12,18 +12,19 @@ from minigrad.devices import array_module
 from minigrad.function import Function, Identity
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
 
+NUMBERS = {bool, int, float}
+
 
 def _promoted(x, y):
     """Two operands with the dtypes a deep-learning user means, where numpy would go to float64.
 
     A scalar never widens an array, and integers take the floating type they meet.
     """
-    if type(x) is ndarray:  # the two usual cases first
-        if type(y) is ndarray:
-            if x.dtype is y.dtype:
-                return x, y
-        elif (type(y) is float or type(y) is int) and x.dtype.kind == "f":
+    if type(x) is type(y):  # the two usual cases first
+        if type(x) in NUMBERS or x.dtype is y.dtype:
             return x, y
+    elif type(y) in NUMBERS and type(x) is ndarray and x.dtype.kind == "f":
+        return x, y
     x, y = _plain(x), _plain(y)
     x_kind, y_kind = _kind(x), _kind(y)
     if x_kind == "f" and y_kind in "iub" and hasattr(y, "dtype"):

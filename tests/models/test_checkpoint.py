@@ -21,6 +21,7 @@ from models.gpt import GPT, GPTConfig
 from models.text.tokenizers import CharTokenizer
 from nn import Linear
 from nn.optim import SGD, AdamW
+from nn.utils import decay_groups
 
 TOKENS = CharTokenizer("abcdefgh")
 

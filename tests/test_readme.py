@@ -1,0 +1,41 @@
+"""What the README says is run: every Python block, and every command line is one the program knows."""
+
+import re
+import shlex
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+FENCED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+INDENTED = [
+    "\n".join(line[4:] for line in block.splitlines())
+    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, re.MULTILINE)
+    if "import minigrad" in block
+]
+COMMANDS = re.findall(r"^    (minigrad [a-z].*?)(?:  .*)?$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", [*FENCED, *INDENTED], ids=range(len(FENCED) + len(INDENTED)))
+def test_python_blocks_run(code, capsys):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_the_example_learns(capsys):
+    training = next(code for code in FENCED if "cross_entropy" in code)
+    exec(compile(training, "README.md", "exec"), {"__name__": "readme"})
+    accuracy = float(re.search(r"accuracy ([\d.]+)", capsys.readouterr().out)[1])
+    assert accuracy > 0.9
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_lines_exist(command):
+    name = shlex.split(command)[1]
+    assert name in {entry.name for entry in entry_points(group="minigrad.commands")}
+
+
+def test_there_are_blocks_to_run():
+    assert len(FENCED) >= 2
+    assert INDENTED
+    assert len(COMMANDS) >= 6
