@@ -1,16 +1,22 @@
 """Two thread pools in one process, and how to keep them from ruining each other.
 
-Matrix products run on the threads of BLAS, our numba kernels on those of OpenMP (libgomp). After a
-kernel, libgomp's threads spin for milliseconds in case more work comes, and OpenBLAS's do the
-same. When the two take turns on the same cores, each waits for the other's spinning threads to be
-descheduled: 1 ms of work takes 8 to 40. The cure is to let waiting threads sleep soon:
+Our numba kernels run on the threads of OpenMP (libgomp), numpy's matrix products on those of BLAS.
+Both libraries let their threads spin for a while after the work, in case more comes. When the two
+take turns on the same cores, the threads that are woken wait for those that spin, until the
+scheduler takes the core away from them: 1 ms of work takes 8 to 40. So, in the process that uses
+our kernels, one pool owns the cores:
 
-- before those libraries are loaded, through the environment variables that they read once;
-- afterwards by crowding: libgomp spins only briefly when it manages more threads than there are
-  cores, so we make it manage one more, which sleeps for ever.
+- once a numba kernel is loaded, BLAS computes on the calling thread alone. Large float32 products
+  are made by our own kernel, on numba's threads; where BLAS is better, in products so large that
+  waking its threads is nothing, `all_threads_for_blas` gives it the cores for that one product.
+- libgomp's threads spin for 0.5 ms at most: long enough to be there for the next kernel of a
+  training step, short enough for whatever else needs the core. libgomp reads that from the
+  environment when it is loaded. If it is already there (`import torch` or a numba kernel came
+  first), we crowd it: it spins only briefly when it manages more threads than there are cores,
+  so we make it manage one more, which sleeps for ever.
 
-`configure` runs when minigrad is imported and does what is still possible, so the order of
-`import numpy`, `import numba`, `import torch` and `import minigrad` does not matter.
+`configure` runs when minigrad is imported, `own_the_cores` when the first numba kernel is; the order
+of `import numpy`, `import numba`, `import torch` and `import minigrad` does not matter.
 """
 
 import contextlib
@@ -22,12 +28,13 @@ import time
 
 SLEEP_SOON = {
     "OPENBLAS_THREAD_TIMEOUT": "4",  # spin for 2^4 clock ticks instead of 2^26
-    "GOMP_SPINCOUNT": "1000",  # turns, about 20 µs; longer delays BLAS, shorter delays the next kernel
+    "GOMP_SPINCOUNT": "25000",  # turns, about 0.5 ms
 }
 CHOSEN_BY_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 LAYERS = "omp tbb workqueue"  # numba's thread pools, best first; the last is slow on small kernels
 
 _pinned = contextlib.ExitStack()  # what a forked child pins, until it ends
+_limited = []  # the BLAS libraries held at one thread, with the number they had before
 
 
 def configure() -> None:
@@ -47,6 +54,28 @@ def configure() -> None:
             _crowd(path)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_use_reference_kernels)
+
+
+def own_the_cores() -> None:
+    """Let BLAS compute on the calling thread alone, because the other cores are our kernels'."""
+    from threadpoolctl import ThreadpoolController
+
+    if not _limited:
+        for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+            _limited.append((library, library.num_threads))
+            library.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def all_threads_for_blas():
+    """Give BLAS its threads back inside the block: for one product of tens of milliseconds."""
+    for library, threads in _limited:
+        library.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        for library, _ in _limited:
+            library.set_num_threads(1)
 
 
 def _loaded_libgomps() -> list[str]:
@@ -84,27 +113,26 @@ def _use_reference_kernels() -> None:
 
 
 def set_num_threads(n: int) -> None:
-    """Use n threads for BLAS and for the kernels that the calling thread starts."""
+    """Use n threads for the kernels that the calling thread starts, and in the largest BLAS products."""
     if n < 1:
         raise ValueError(f"set_num_threads: {n} threads; at least 1 is needed")
     import numba
-    from threadpoolctl import threadpool_limits
 
-    threadpool_limits(n, user_api="blas")
+    import minigrad.kernels.cpu  # noqa: F401  owns the cores from here on
+
+    _limited[:] = [(library, n) for library, _ in _limited]
     numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
 
 
-def get_num_threads() -> dict[str, int]:
-    """The threads of both pools: {"blas": …, "numba": …}."""
+def get_num_threads() -> int:
+    """How many threads the kernels use that the calling thread starts."""
     import numba
-    from threadpoolctl import threadpool_info
 
-    blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return {"blas": max(blas, default=1), "numba": numba.get_num_threads()}
+    return numba.get_num_threads()
 
 
 def measure_interference(rounds: int = 30) -> float:
-    """Time of a BLAS product and a numba kernel in turn, over the sum of their times alone.
+    """Time of a numpy product and a numba kernel in turn, over the sum of their times alone.
 
     About 1 when the pools leave each other in peace, 5 to 40 when they do not. The best of three
     tries, because anything else on the machine only adds to it. Takes a fraction of a second,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from minigrad import threads
 
@@ -99,8 +100,8 @@ def test_without_the_cure_they_ruin_each_other(order):
 
 def test_environment_is_set_unless_the_user_has():
     show = "import minigrad, os; print([os.environ.get(n) for n in ('OPENBLAS_THREAD_TIMEOUT', 'GOMP_SPINCOUNT')])"
-    assert python(show) == "['4', '1000']"
-    assert python(show, OPENBLAS_THREAD_TIMEOUT="9") == "['9', '1000']"
+    assert python(show) == "['4', '25000']"
+    assert python(show, OPENBLAS_THREAD_TIMEOUT="9") == "['9', '25000']"
     assert python(show, GOMP_SPINCOUNT="7") == "['4', '7']"
     assert python(show, OMP_WAIT_POLICY="active") == "['4', None]"
 
@@ -118,16 +119,30 @@ print("numpy" in sys.modules or "numba" in sys.modules)
     assert python(program) == "False"
 
 
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
 def test_set_num_threads():
     before = threads.get_num_threads()
     try:
         threads.set_num_threads(1)
-        assert threads.get_num_threads() == {"blas": 1, "numba": 1}
+        assert threads.get_num_threads() == 1
+        with threads.all_threads_for_blas():
+            assert blas_threads() == {1}
     finally:
-        threads.set_num_threads(max(before.values()))
+        threads.set_num_threads(before)
     assert threads.get_num_threads() == before
     with pytest.raises(ValueError, match="set_num_threads: 0 threads; at least 1 is needed"):
         threads.set_num_threads(0)
+
+
+def test_blas_gets_the_cores_only_when_they_are_given_to_it():
+    threads.set_num_threads(threads.get_num_threads())
+    assert blas_threads() == {1}
+    with threads.all_threads_for_blas():
+        assert blas_threads() == {threads.get_num_threads()}
+    assert blas_threads() == {1}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

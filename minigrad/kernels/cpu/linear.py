@@ -1,4 +1,4 @@
-"""A fully connected layer on the CPU: BLAS for the products, one pass over memory for everything else.
+"""A fully connected layer on the CPU: a matrix product, and one pass over memory for everything else.
 
 Forward, that pass adds the bias and applies the activation; backward, it takes the gradient through
 the activation and sums its columns for the bias. numpy would read and write the (rows, out) array
@@ -8,6 +8,7 @@ once for every operation in the formula.
 import numpy as np
 from numba import prange
 
+from minigrad import kernels
 from minigrad.kernels.cpu import simd
 from minigrad.kernels.cpu.activation import (
     _gelu_exact_backward_block,
@@ -17,7 +18,6 @@ from minigrad.kernels.cpu.activation import (
     _silu_backward_block,
     _silu_block,
 )
-from minigrad.kernels.reference.matmul import blas_matmul
 
 CHUNK = 64  # rows whose sum is one partial sum; fixed, so that the result depends on no thread count
 SMALL = 1 << 19  # elements up to which numpy adds the bias as fast; it sums columns as fast at any size
@@ -26,7 +26,7 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 
 def linear(x, weight, bias, activation):
-    pre = blas_matmul(x, weight.T)  # (rows, out)
+    pre = kernels.matmul(x, weight.T)  # (rows, out)
     if activation is not None:
         y = np.empty_like(pre)
         bias = np.zeros(len(weight), np.float32) if bias is None else np.ascontiguousarray(bias)
@@ -50,8 +50,8 @@ def linear_backward(grad, x, weight, pre, activation, needs):
     elif needs_bias:
         dbias = grad.sum(0)
     return (
-        blas_matmul(grad, weight) if needs_x else None,
-        blas_matmul(grad.T, x) if needs_weight else None,
+        kernels.matmul(grad, weight) if needs_x else None,
+        kernels.matmul(grad.T, x) if needs_weight else None,
         dbias if needs_bias else None,
     )
 

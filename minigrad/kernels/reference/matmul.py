@@ -5,6 +5,9 @@ import math
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.threads import all_threads_for_blas
+
+WORTH_ALL_THREADS = 1 << 27  # multiply-adds: milliseconds
 
 
 def matmul(a, b):
@@ -19,6 +22,13 @@ def matmul(a, b):
 def blas_matmul(a, b):
     """The same by BLAS (cuBLAS for cupy), in as few and as large products as the layout allows."""
     _check(a, b)
+    if array_module(a) is np and a.size * b.shape[-1] >= WORTH_ALL_THREADS:
+        with all_threads_for_blas():
+            return _product(a, b)
+    return _product(a, b)
+
+
+def _product(a, b):
     if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows, not one product for each
         return (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
     if array_module(a) is np:
