@@ -161,8 +161,7 @@ class Function:
         self.shape = tuple(out.shape for out in outputs)
         self.dtype = tuple(out.dtype for out in outputs)
         return tuple(
-            wrap(out, True, _Output(self, i)) if out.dtype.kind == "f" else wrap(out)
-            for i, out in enumerate(outputs)
+            wrap(out, True, _Output(self, i)) if out.dtype.kind == "f" else wrap(out) for i, out in enumerate(outputs)
         )
 
     def _explained(self, error: ValueError, arrays) -> ValueError:

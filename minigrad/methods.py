@@ -10,13 +10,87 @@ from minigrad import ops
 from minigrad.function import is_grad_enabled
 from minigrad.tensor import Tensor, unwrap
 
-METHODS = (
-    "abs all amax amin any argmax argmin astype broadcast_to ceil chunk clamp clone contiguous cos cumsum elu erf exp "
-    "expand expm1 flatten flip floor gather gelu index_select isfinite isinf isnan leaky_relu log log1p log_softmax "
-    "logical_and logical_not logical_or logsumexp masked_fill matmul max maximum mean min minimum nonzero norm permute "
-    "pow prod reciprocal relu repeat reshape round rsqrt scatter_add sigmoid sign silu sin softmax softplus sort split "
-    "sqrt square squeeze std sum swapaxes tanh topk transpose tril triu unbind unsqueeze var"
-).split()
+METHODS = [
+    "abs",
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "astype",
+    "broadcast_to",
+    "ceil",
+    "chunk",
+    "clamp",
+    "clone",
+    "contiguous",
+    "cos",
+    "cumsum",
+    "elu",
+    "erf",
+    "exp",
+    "expand",
+    "expm1",
+    "flatten",
+    "flip",
+    "floor",
+    "gather",
+    "gelu",
+    "index_select",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logsumexp",
+    "masked_fill",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "nonzero",
+    "norm",
+    "permute",
+    "pow",
+    "prod",
+    "reciprocal",
+    "relu",
+    "repeat",
+    "reshape",
+    "round",
+    "rsqrt",
+    "scatter_add",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "std",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "topk",
+    "transpose",
+    "tril",
+    "triu",
+    "unbind",
+    "unsqueeze",
+    "var",
+]
 
 for _name in METHODS:
     setattr(Tensor, _name, getattr(ops, _name))
@@ -73,7 +147,13 @@ Tensor.where = lambda self, condition, other: ops.where(condition, self, other)
 Tensor.T = property(lambda self: ops.permute(self, *reversed(range(self.ndim))), doc="All dimensions reversed.")
 Tensor.mT = property(lambda self: ops.swapaxes(self, -1, -2), doc="The last two dimensions exchanged.")
 
-for _name, _dtype in {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "bool": "bool"}.items():
+for _name, _dtype in {
+    "float": "float32",
+    "double": "float64",
+    "half": "float16",
+    "long": "int64",
+    "bool": "bool",
+}.items():
     setattr(Tensor, _name, lambda self, dtype=_dtype: ops.astype(self, dtype))
 
 

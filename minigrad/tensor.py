@@ -65,7 +65,7 @@ class Tensor:
 
     @property
     def device(self) -> str:
-        """"cpu" or "cuda"."""
+        """ "cpu" or "cuda"."""
         return "cpu" if isinstance(self.data, np.ndarray) else "cuda"
 
     @property

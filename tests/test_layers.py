@@ -39,7 +39,7 @@ def test_import_linter_agrees():
 
 
 def test_import_minigrad_needs_numpy_only():
-    heavy = "numba llvmlite cupy matplotlib safetensors rich tyro regex nn models".split()
+    heavy = ["numba", "llvmlite", "cupy", "matplotlib", "safetensors", "rich", "tyro", "regex", "nn", "models"]
     code = f"import sys, minigrad; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

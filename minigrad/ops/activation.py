@@ -241,5 +241,3 @@ def activate(x, activation: str | None):
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[activation](x)
-
-

@@ -90,7 +90,9 @@ def scaled_dot_product_attention(
     A query that may attend to nothing gives 0.
     """
     if min(query.ndim, key.ndim, value.ndim) < 2:
-        raise ValueError(f"attention: query {query.shape}, key {key.shape}, value {value.shape}: two dimensions at least")
+        raise ValueError(
+            f"attention: query {query.shape}, key {key.shape}, value {value.shape}: two dimensions at least"
+        )
     lead = query.shape[:-2]
     q, k, v = (_four(x) for x in (query, key, value))
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or k.shape[:2] != v.shape[:2]:

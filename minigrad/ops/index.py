@@ -176,9 +176,7 @@ def scatter_add(x, dim, index, src):
     """x with src[i][j][k] added at x[index[i][j][k]][j][k] for dim 0, and likewise for the others."""
     index = unwrap(index)
     (d,) = dims(dim, x.ndim, "scatter_add")
-    if index.ndim != x.ndim or src.ndim != x.ndim or any(
-        i > n for i, n in zip(index.shape, src.shape, strict=True)
-    ):
+    if index.ndim != x.ndim or src.ndim != x.ndim or any(i > n for i, n in zip(index.shape, src.shape, strict=True)):
         raise ValueError(f"scatter_add: index {index.shape} and src {src.shape} do not fit {x.shape} along dim {d}")
     _check_range(index, x.shape[d], "scatter_add")
     return ScatterAdd(index, d)(x, src)

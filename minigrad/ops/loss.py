@@ -54,7 +54,9 @@ def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="me
     IndexError names the first target that is neither a class nor ignore_index.
     """
     if logits.ndim != 2 or targets.shape != logits.shape[:1]:
-        raise ValueError(f"cross_entropy: logits {logits.shape}, targets {targets.shape}; expected (n, classes) and (n,)")
+        raise ValueError(
+            f"cross_entropy: logits {logits.shape}, targets {targets.shape}; expected (n, classes) and (n,)"
+        )
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction={reduction!r}; use "mean", "sum" or "none"')
     if not 0 <= label_smoothing <= 1:

@@ -164,7 +164,9 @@ def reshape(x, *shape):
         raise ValueError(f"reshape: {x.shape} to {shape}: sizes must be positive, with at most one -1")
     if (-1 in shape and (known == 0 or size % known)) or (-1 not in shape and known != size):
         if not (-1 in shape and known == 0 and size == 0):
-            raise ValueError(f"reshape: {x.shape} has {size} elements, {shape} asks for {known}{' times n' * (-1 in shape)}")
+            raise ValueError(
+                f"reshape: {x.shape} has {size} elements, {shape} asks for {known}{' times n' * (-1 in shape)}"
+            )
         shape = tuple(0 if n == -1 else n for n in shape)
     return Reshape(shape)(x)
 

@@ -11,9 +11,7 @@ class Adagrad(Optimizer):
         self, params, lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, l1=0.0
     ):
         self.initial_accumulator_value = initial_accumulator_value
-        super().__init__(
-            params, {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps, "l1": l1}
-        )
+        super().__init__(params, {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps, "l1": l1})
 
     def update(self, group, params, grads):
         sums = self.buffers("sum", params, self.initial_accumulator_value)
@@ -33,9 +31,7 @@ class RMSprop(Optimizer):
     centered divides by the variance instead: √(s - mean(g)²) (Graves 2013). As torch.optim.RMSprop.
     """
 
-    def __init__(
-        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, l1=0.0
-    ):
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, l1=0.0):
         super().__init__(
             params,
             {

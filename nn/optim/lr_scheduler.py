@@ -127,7 +127,9 @@ class LinearWarmupCosine(LRScheduler):
     def __init__(self, optimizer, warmup_steps: int, total_steps: int, min_lr=0.0):
         _positive("LinearWarmupCosine", total_steps=total_steps)
         if not 0 <= warmup_steps <= total_steps:
-            raise ValueError(f"LinearWarmupCosine: warmup_steps={warmup_steps}; expected 0 to total_steps={total_steps}")
+            raise ValueError(
+                f"LinearWarmupCosine: warmup_steps={warmup_steps}; expected 0 to total_steps={total_steps}"
+            )
         self.warmup_steps, self.total_steps, self.min_lr = warmup_steps, total_steps, min_lr
         super().__init__(optimizer)
 

@@ -178,9 +178,6 @@ def torch_chain():
 
 
 def _load_ours():
-    import minigrad.kernels.cpu.attention
-    import minigrad.kernels.cpu.linear
-    import models.gpt
     import nn.optim  # noqa: F401
 
 
