@@ -128,8 +128,9 @@ def _serve(pipe, target: str, options: dict) -> None:
         start = time.perf_counter()
         for _ in range(message):
             step()
-        pipe.send(time.perf_counter() - start)
-        time.sleep(0.02)  # let this side's threads go to sleep before the other's turn
+        seconds = time.perf_counter() - start
+        time.sleep(0.05)  # this side's waiting threads must be asleep before the other's turn
+        pipe.send(seconds)
 
 
 def _resident() -> int:
