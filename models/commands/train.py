@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import minigrad as mg
+from minigrad.kernels.ahead import compile_ahead
 from models import registry
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.configuration import Sections, parse_flags, read_toml, replace_fields
@@ -86,6 +87,7 @@ def prepare(name: str, run: RunOptions, config, training: TrainConfig, checkpoin
     device = _device(run.device)
     if run.threads:
         mg.threads.set_num_threads(run.threads)
+    compile_ahead()
     text = corpora.text(run.data)
     digest = hashlib.sha256(text.encode()).hexdigest()
     mg.manual_seed(training.seed)
