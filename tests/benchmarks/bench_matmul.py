@@ -1,21 +1,13 @@
-"""Our numba matrix product beside OpenBLAS, in turn in one process.
+"""Our numba matrix product beside OpenBLAS, float32, two threads each, in turn.
 
-python -m tests.benchmarks.bench_matmul [--quick]
+python -m tests.benchmarks.bench_matmul
 """
 
-import platform
-import sys
-import time
-from pathlib import Path
+import numpy as np
 
-import minigrad  # noqa: F401  (first: it keeps the two thread pools from spinning)
+from tests.benchmarks.turns import compare_all, machine, table
 
-import numpy as np  # isort: skip
-
-from minigrad.kernels.cpu.matmul import matmul
-from minigrad.kernels.reference.matmul import blas_matmul
-from minigrad.memory import keep_freed_memory
-from minigrad.threads import get_num_threads
+THREADS = 2
 
 # name, shape of a, shape of b, which of them are transposed views
 WORK = [
@@ -34,46 +26,34 @@ WORK = [
 ]
 
 
-def run(quick: bool = False) -> list[dict]:
-    """One row a product: work, ours and theirs in seconds, GFLOP/s of both, ratio theirs / ours."""
-    keep_freed_memory()
+def _operands():
     rng = np.random.default_rng(0)
-    rows = []
     for name, shape_a, shape_b, transposed in WORK:
         a, b = (
             np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) if letter in transposed else x
             for letter, x in zip("ab", (rng.standard_normal(s, np.float32) for s in (shape_a, shape_b)), strict=True)
         )
-        operations = 2 * int(np.prod(shape_a)) * shape_b[-1]
-        turns = max(3, min(200, int((2e9 if quick else 2e10) / operations)))
-        ours, theirs = [], []
-        for _ in range(turns):
-            theirs.append(_seconds(blas_matmul, a, b))
-            ours.append(_seconds(matmul, a, b))
-        best_ours, best_theirs = min(ours), min(theirs)
-        rows.append({
-            "work": name, "ours": best_ours, "theirs": best_theirs, "ratio": best_theirs / best_ours,
-            "ours_gflops": operations / best_ours / 1e9, "theirs_gflops": operations / best_theirs / 1e9,
-        })  # fmt: skip
-    return rows
+        yield name, a, b
 
 
-def _seconds(function, a, b) -> float:
-    function(a, b)  # the first after the other's turn wakes the threads
-    start = time.perf_counter()
-    function(a, b)
-    return time.perf_counter() - start
+def ours() -> dict:
+    """Our kernel on every product."""
+    import minigrad
+    from minigrad.kernels.cpu.matmul import matmul
+
+    minigrad.threads.set_num_threads(THREADS)
+    return {name: lambda a=a, b=b: matmul(a, b) for name, a, b in _operands()}
 
 
-def machine() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
-    cpu = models[0].partition(":")[2].strip() if models else platform.processor()
-    return f"{cpu}, threads {get_num_threads()}, numpy {np.__version__}, Python {platform.python_version()}"
+def openblas() -> dict:
+    """numpy's, in a process that knows nothing of ours."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(THREADS, user_api="blas")
+    return {name: lambda a=a, b=b: a @ b for name, a, b in _operands()}
 
 
 if __name__ == "__main__":
-    print(machine())
-    print(f"{'float32':30}{'ours':>10}{'OpenBLAS':>10}  GFLOP/s{'ratio':>8}")
-    for row in run(quick="--quick" in sys.argv[1:]):
-        print(f"{row['work']:30}{row['ours_gflops']:10.1f}{row['theirs_gflops']:10.1f}         {row['ratio']:8.2f}")
+    print(f"{machine()}; {THREADS} threads\n")
+    here = "tests.benchmarks.bench_matmul"
+    print(table(compare_all("OpenBLAS", f"{here}:ours", f"{here}:openblas", {})))

@@ -1,70 +1,43 @@
-"""Row-wise, element-wise and optimiser kernels beside torch eager, float32, 2 threads.
+"""Row-wise, element-wise and optimiser kernels beside torch eager, float32, two threads each, in turn.
 
-    python -m tests.benchmarks.bench_rowwise [--quick]
-
-Ours and theirs take turns inside one run; a time is the fastest of the turns, since other work on the
-machine can only ever add to it. A ratio above 1 means that we are faster.
+python -m tests.benchmarks.bench_rowwise
 """
 
-import os
-import platform
-import sys
-import time
+import numpy as np
+
+from tests.benchmarks.turns import compare_all, machine, table
 
 THREADS = 2
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
-os.environ.setdefault("NUMBA_NUM_THREADS", str(THREADS))
-
-import numpy as np  # noqa: E402
-
 SHAPES = ((768, 128), (1024, 256), (8192, 1024))
 
 
-def run(quick: bool = False) -> list[dict]:
-    """One dict a measurement: kernel, shape, ours and torch (seconds), ratio."""
+def ours() -> dict:
+    """Our kernels by name and shape."""
+    import torch
+
+    from minigrad.threads import set_num_threads
+
+    set_num_threads(THREADS)
+    return {f"{kernel}, {shape}": step for kernel, shape, step, _ in _cases(torch)}
+
+
+def eager() -> dict:
+    """PyTorch's."""
     import torch
 
     torch.set_num_threads(THREADS)
-    budget = 0.15 if quick else 0.6
-    table = []
-    for kernel, shape, ours, theirs in _cases(torch, quick):
-        seconds = _in_turn(ours, theirs, budget)
-        table.append(
-            {
-                "kernel": kernel,
-                "shape": shape,
-                "ours": seconds[0],
-                "torch": seconds[1],
-                "ratio": seconds[1] / seconds[0],
-            }
-        )
-    return table
+    return {f"{kernel}, {shape}": step for kernel, shape, _, step in _cases(torch)}
 
 
-def _in_turn(ours, theirs, budget: float) -> tuple[float, float]:
-    for function in (ours, theirs, ours, theirs):  # compile, touch the memory
-        function()
-    best = [float("inf"), float("inf")]
-    until = time.perf_counter() + budget
-    turns = 0
-    while turns < 5 or time.perf_counter() < until:
-        for k, function in enumerate((ours, theirs)):
-            start = time.perf_counter()
-            function()
-            best[k] = min(best[k], time.perf_counter() - start)
-        turns += 1
-    return best[0], best[1]
-
-
-def _cases(torch, quick: bool):
+def _cases(torch):
     """(kernel, shape, our call, torch's call) of everything measured."""
-    for shape in SHAPES[:2] if quick else SHAPES:
+    for shape in SHAPES:
         yield from _rowwise(torch, shape)
-    for rows, classes in ((768, 65),) if quick else ((768, 65), (512, 50257)):
+    for rows, classes in ((768, 65), (512, 50257)):
         yield from _cross_entropy(torch, rows, classes)
-    for vocabulary, dim, tokens in ((65, 128, 768),) if quick else ((65, 128, 768), (50257, 256, 512)):
+    for vocabulary, dim, tokens in ((65, 128, 768), (50257, 256, 512)):
         yield from _embedding(torch, vocabulary, dim, tokens)
-    for count in (1_000_000,) if quick else (1_000_000, 10_000_000):
+    for count in (1_000_000, 10_000_000):
         yield from _optimizers(torch, count)
 
 
@@ -192,16 +165,7 @@ def _optimizers(torch, count):
     yield "scale", name, lambda: optimizer.scale(lists[1], 1.0), lambda: torch._foreach_mul_(tensors[1], 1.0)
 
 
-def main() -> None:
-    import torch
-
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {THREADS} threads")
-    print(f"numpy {np.__version__}, torch {torch.__version__}")
-    print(f"{'kernel':32}{'shape':>22}{'ours µs':>12}{'torch µs':>12}{'ratio':>8}")
-    for row in run(quick="--quick" in sys.argv):
-        ours, theirs = row["ours"] * 1e6, row["torch"] * 1e6
-        print(f"{row['kernel']:32}{row['shape']:>22}{ours:12.1f}{theirs:12.1f}{row['ratio']:8.2f}")
-
-
 if __name__ == "__main__":
-    main()
+    print(f"{machine()}; {THREADS} threads\n")
+    here = "tests.benchmarks.bench_rowwise"
+    print(table(compare_all("torch eager", f"{here}:ours", f"{here}:eager", {})))

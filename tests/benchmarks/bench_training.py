@@ -196,7 +196,7 @@ def main(arguments: list[str]) -> None:
     print(f"{machine()}; {THREADS} threads\n")
     results = []
     for work, options in GPTS.items():
-        rounds = {"rounds": 25, "steps": 8} if options["width"] == 128 else {"rounds": 9, "steps": 1}
+        rounds = {"rounds": 15, "steps": 8} if options["width"] == 128 else {"rounds": 7, "steps": 1}
         results.append(compare(work, "torch eager", f"{here}:our_gpt", f"{here}:torch_gpt", options, **rounds))
         print(table(results[-1:]).splitlines()[-1], flush=True)
         if "--compile" in arguments:
@@ -204,10 +204,10 @@ def main(arguments: list[str]) -> None:
             results.append(compare(work, "torch.compile", f"{here}:our_gpt", f"{here}:torch_gpt", fast, **rounds))
             print(table(results[-1:]).splitlines()[-1], flush=True)
     results.append(
-        compare("MLP 128×256→512→10", "torch eager", f"{here}:our_mlp", f"{here}:torch_mlp", {}, rounds=25, steps=50)
+        compare("MLP 128×256→512→10", "torch eager", f"{here}:our_mlp", f"{here}:torch_mlp", {}, rounds=15, steps=50)
     )
     results.append(
-        compare("chain of 1,000 ops", "torch eager", f"{here}:our_chain", f"{here}:torch_chain", {}, rounds=25, steps=5)
+        compare("chain of 1,000 ops", "torch eager", f"{here}:our_chain", f"{here}:torch_chain", {}, rounds=15, steps=5)
     )
     print()
     print(table(results))

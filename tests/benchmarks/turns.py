@@ -3,7 +3,8 @@
 Each side is a function that prepares its work and returns a step to be timed. Both
 live in worker processes, so that neither's thread pool spins while the other runs;
 the parent asks them for a few steps by turns, A B A B, so that a machine that drifts
-drifts for both. A result is the median over rounds of time per step.
+drifts for both. A result is the time per step of the fastest round: whatever else happens on the
+machine can only add to it.
 """
 
 import importlib
@@ -11,7 +12,6 @@ import multiprocessing
 import os
 import platform
 import resource
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,18 +36,33 @@ class Result:
 
 def compare(work: str, opponent: str, ours: str, theirs: str, options: dict, rounds=7, steps=5, warmup=3) -> Result:
     """Time `ours` against `theirs`, both "module:function" that take **options and return a step."""
-    a, b = _Worker(ours, options), _Worker(theirs, options)
-    try:
+    with _Worker(ours, options) as a, _Worker(theirs, options) as b:
         for worker in (a, b):
-            worker.run(warmup)
-        times: tuple[list, list] = ([], [])
-        for _ in range(rounds):
-            for worker, column in ((a, times[0]), (b, times[1])):
-                column.append(worker.run(steps) / steps)
-        return Result(work, statistics.median(times[0]), statistics.median(times[1]), opponent, a.memory(), b.memory())
-    finally:
-        a.close()
-        b.close()
+            worker.run(work, warmup)
+        times = _in_turn(a, b, work, rounds, steps)
+        return Result(work, *times, opponent, a.memory(), b.memory())
+
+
+def compare_all(opponent: str, ours: str, theirs: str, options: dict, rounds=7, turn=0.02) -> list[Result]:
+    """The same for functions that return several steps by name; a turn takes about `turn` seconds."""
+    results = []
+    with _Worker(ours, options) as a, _Worker(theirs, options) as b:
+        for work in a.names:
+            for worker in (a, b):
+                worker.run(work, 2)
+            slower = max(a.run(work, 1), b.run(work, 1))
+            steps = max(1, min(500, round(turn / slower)))
+            results.append(Result(work, *_in_turn(a, b, work, rounds, steps), opponent))
+    return results
+
+
+def _in_turn(a: "_Worker", b: "_Worker", work: str, rounds: int, steps: int) -> list[float]:
+    """Seconds a step of either, in the fastest of the rounds."""
+    times: tuple[list, list] = ([], [])
+    for _ in range(rounds):
+        for worker, column in ((a, times[0]), (b, times[1])):
+            column.append(worker.run(work, steps) / steps)
+    return [min(column) for column in times]
 
 
 def table(results: list[Result]) -> str:
@@ -87,23 +102,26 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(other, target, options), daemon=True)
         self.process.start()
         other.close()
-        self._answer()
+        self.names = self._answer()
 
-    def run(self, steps: int) -> float:
-        """Seconds for this many steps."""
-        self.pipe.send(steps)
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.pipe.send(None)
+        self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+
+    def run(self, work: str, steps: int) -> float:
+        """Seconds for this many steps of a work."""
+        self.pipe.send((work, steps))
         return self._answer()
 
     def memory(self) -> int:
         """Peak memory of the steps: the process's peak less what it held once its libraries were loaded."""
         self.pipe.send("memory")
         return self._answer()
-
-    def close(self) -> None:
-        self.pipe.send(None)
-        self.process.join(5)
-        if self.process.is_alive():
-            self.process.kill()
 
     def _answer(self):
         try:
@@ -119,17 +137,19 @@ def _serve(pipe, target: str, options: dict) -> None:
     if loaded:
         loaded()
     base = _resident()
-    step = make(**options)
-    pipe.send("ready")
+    made = make(**options)
+    pipe.send(list(made) if isinstance(made, dict) else None)
     while (message := pipe.recv()) is not None:
         if message == "memory":
             pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - base)
             continue
+        work, steps = message
+        step = made[work] if isinstance(made, dict) else made
         start = time.perf_counter()
-        for _ in range(message):
+        for _ in range(steps):
             step()
         seconds = time.perf_counter() - start
-        time.sleep(0.05)  # this side's waiting threads must be asleep before the other's turn
+        time.sleep(0.12)  # OpenBLAS's waiting threads spin for so long; they must sleep before the other's turn
         pipe.send(seconds)
 
 
