@@ -102,7 +102,8 @@ def scaled_dot_product_attention(
         )
     if q.shape[0] != k.shape[0] or k.shape[1] == 0 or q.shape[1] % k.shape[1]:
         raise ValueError(
-            f"attention: query {query.shape}, key {key.shape}: batches must agree, key heads divide query heads"
+            f"attention: query {query.shape}, key {key.shape}: batches must agree and "
+            "the key heads divide the query heads"
         )
     if not 0 <= dropout_p < 1:
         raise ValueError(f"attention: dropout_p={dropout_p}; expected 0 <= p < 1")
