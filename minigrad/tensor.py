@@ -182,8 +182,7 @@ class Tensor:
     def __deepcopy__(self, memo):
         if self.grad_fn is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; write .detach() first")
-        copy = type(self).__new__(type(self))
-        _set(copy, self.data.copy(), self.requires_grad, None)
+        copy = wrap(self.data.copy(), self.requires_grad, cls=type(self))
         copy.grad = None if self.grad is None else wrap(self.grad.data.copy())
         memo[id(self)] = copy
         return copy
@@ -260,18 +259,9 @@ class HookHandle:
             self._node.hooks.pop(self, None)
 
 
-def _set(tensor: Tensor, data, requires_grad: bool, grad_fn) -> None:
-    tensor.data = data
-    tensor.requires_grad = requires_grad
-    tensor.grad_fn = grad_fn
-    tensor.grad = None
-    tensor.hooks = None
-    tensor.version = 0
-
-
-def wrap(data, requires_grad: bool = False, grad_fn=None) -> Tensor:
+def wrap(data, requires_grad: bool = False, grad_fn=None, cls: type = Tensor) -> Tensor:
     """A Tensor around an array that is known to be one: the constructor without its checks."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = cls.__new__(cls)
     tensor.data = data
     tensor.requires_grad = requires_grad
     tensor.grad_fn = grad_fn

@@ -104,7 +104,7 @@ def clamp(x, limit):
 
 # ---- exp, and what follows from it ---------------------------------------------------------
 
-_ONE, _TWO = np.float32(1), np.float32(2)
+_ONE = np.float32(1)
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # 9 bits of ln 2, so that n * _LN2_HIGH is exact
 _LN2_LOW = np.float32(-2.1219444e-4)  # the rest of it
@@ -139,40 +139,6 @@ def exp(x):
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     return _ONE / (_ONE + exp(-x))
-
-
-# Minimax for (tanh x - x) / x^3 in x^2, |x| <= 0.625.
-_T0, _T1, _T2 = np.float32(-0.33333283925), np.float32(0.13331491287), np.float32(-0.05374349806)
-_T3, _T4 = np.float32(0.02065058722), np.float32(-0.00571704495)
-_TANH_SMALL = np.float32(0.625)
-
-
-@inline
-def tanh(x):
-    """tanh x to 2e-7 relative: 1 - 2 / (e^2x + 1), and a polynomial where that would cancel."""
-    large = _ONE - _TWO / (exp(_TWO * x) + _ONE)
-    s = x * x
-    p = (((_T4 * s + _T3) * s + _T2) * s + _T1) * s + _T0
-    return select(abs(x) <= _TANH_SMALL, x + x * s * p, large)
-
-
-# Minimax for erf(x) / x in x^2, |x| <= 1, and for log(1 - erf z) in z, 1 <= z <= 4 (beyond that erf is 1).
-_S0, _S1, _S2 = np.float32(1.12837912224), np.float32(-0.37612324717), np.float32(0.11280166790)
-_S3, _S4, _S5 = np.float32(-0.02671089406), np.float32(0.00491702377), np.float32(-0.00056291078)
-_L0, _L1, _L2 = np.float32(-0.00267171940), np.float32(-1.11743842082), np.float32(-0.65448903539)
-_L3, _L4, _L5 = np.float32(-0.08863411228), np.float32(0.01477809873), np.float32(-0.00115041926)
-_FOUR = np.float32(4)
-
-
-@inline
-def erf(x):
-    """The error function to 2e-7 relative: a polynomial up to |x| = 1, 1 - e^polynomial beyond."""
-    s = x * x
-    small = x * (((((_S5 * s + _S4) * s + _S3) * s + _S2) * s + _S1) * s + _S0)
-    z = abs(clamp(x, _FOUR))
-    large = _ONE - exp(((((_L5 * z + _L4) * z + _L3) * z + _L2) * z + _L1) * z + _L0)
-    large = select(x >= _ZERO, large, -large)
-    return select(z <= _ONE, small, large)
 
 
 # Minimax for log(1 - Phi(z)), 0 <= z <= 6; its leading term is negative, so that beyond 6 it falls on to -inf.
