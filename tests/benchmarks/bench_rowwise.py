@@ -153,9 +153,9 @@ def _optimizers(torch, count):
     sgd = torch.optim.SGD(tensors[0], lr=1e-6, momentum=0.9, foreach=True)
     name = f"{count:,} in {len(sizes)}"
     hyper = (10, 1e-6, 0.9, 0.999, 1e-8, 0.01, True)
-    yield "adamw (torch: fused)", name, lambda: optimizer.adamw(*lists, *hyper), fused.step
+    yield "adamw (torch: fused)", name, lambda hyper=hyper: optimizer.adamw(*lists, *hyper), fused.step
     hyper = (1e-6, 0.9, 0.0, False, 0.0, False)
-    yield "sgd, momentum (torch: foreach)", name, lambda: optimizer.sgd(*lists[:3], *hyper), sgd.step
+    yield "sgd, momentum (torch: foreach)", name, lambda hyper=hyper: optimizer.sgd(*lists[:3], *hyper), sgd.step
     yield (
         "grad_norm",
         name,

@@ -196,7 +196,7 @@ def main(arguments: list[str]) -> None:
     print(f"{machine()}; {THREADS} threads\n")
     results = []
     for work, options in GPTS.items():
-        rounds = {"rounds": 15, "steps": 8} if options["width"] == 128 else {"rounds": 7, "steps": 1}
+        rounds = {"rounds": 30, "steps": 5} if options["width"] == 128 else {"rounds": 7, "steps": 1}
         results.append(compare(work, "torch eager", f"{here}:our_gpt", f"{here}:torch_gpt", options, **rounds))
         print(table(results[-1:]).splitlines()[-1], flush=True)
         if "--compile" in arguments:
