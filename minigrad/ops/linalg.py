@@ -1,5 +1,6 @@
 """Products: matmul, linear (with bias and activation fused), einsum."""
 
+import math
 import string
 
 from minigrad import kernels
@@ -48,14 +49,7 @@ class Linear(Function):
 
 
 def _rows(x):
-    return x.reshape((-1, x.shape[-1])) if x.size else x.reshape((_count(x.shape[:-1]), x.shape[-1]))
-
-
-def _count(shape) -> int:
-    n = 1
-    for size in shape:
-        n *= size
-    return n
+    return x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def matmul(a, b):
@@ -76,7 +70,7 @@ def matmul(a, b):
             shape = (*b.shape[:-2], b.shape[-1])
         return reshape(matmul(rows, columns), shape)
     if a.ndim > 2 and b.ndim == 2:  # one large product, and one large gradient for b
-        product = MatMul()(reshape(a, _count(a.shape[:-1]), inner_a), b)
+        product = MatMul()(reshape(a, math.prod(a.shape[:-1]), inner_a), b)
         return reshape(product, *a.shape[:-1], b.shape[-1])
     return MatMul()(a, b)
 
@@ -189,7 +183,7 @@ def _contract(left, x, right, y, later):
     size = {**dict(zip(left, x.shape, strict=True)), **dict(zip(right, y.shape, strict=True))}
 
     def count(group):
-        return _count(size[c] for c in group)
+        return math.prod(size[c] for c in group)
 
     x = permute(x, [left.index(c) for c in batch + rows + inner]) if left else x
     y = permute(y, [right.index(c) for c in batch + inner + columns]) if right else y

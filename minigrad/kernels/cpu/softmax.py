@@ -9,41 +9,33 @@ from minigrad.kernels.cpu import simd
 
 
 def softmax(x):
-    rows = _rows(x)
-    y = np.empty(x.shape, np.float32)
-    if y.size:
-        _softmax(rows, y.reshape(rows.shape))
-    return y
+    return _by_rows(_softmax, x)
 
 
 def softmax_backward(grad, y):
-    rows = _rows(y)
-    dx = np.empty(y.shape, np.float32)
-    if dx.size:
-        _softmax_backward(_rows(grad), rows, dx.reshape(rows.shape))
-    return dx
+    return _by_rows(_softmax_backward, grad, y)
 
 
 def log_softmax(x):
-    rows = _rows(x)
-    y = np.empty(x.shape, np.float32)
-    if y.size:
-        _log_softmax(rows, y.reshape(rows.shape))
-    return y
+    return _by_rows(_log_softmax, x)
 
 
 def log_softmax_backward(grad, y):
-    rows = _rows(y)
-    dx = np.empty(y.shape, np.float32)
-    if dx.size:
-        _log_softmax_backward(_rows(grad), rows, dx.reshape(rows.shape))
-    return dx
+    return _by_rows(_log_softmax_backward, grad, y)
+
+
+def _by_rows(kernel, *inputs):
+    """A new array of the inputs' shape, filled by kernel(*inputs, new), all as matrices of rows."""
+    result = np.empty(inputs[-1].shape, np.float32)
+    if result.size:
+        rows = [_rows(x) for x in inputs]
+        kernel(*rows, result.reshape(rows[-1].shape))
+    return result
 
 
 def _rows(x):
     """x as a C-contiguous matrix (rows, n): the one layout the kernels are compiled for."""
-    x = np.ascontiguousarray(x, np.float32)
-    return x.reshape(-1, x.shape[-1]) if x.size else x
+    return np.ascontiguousarray(x, np.float32).reshape(-1, x.shape[-1])
 
 
 @simd.parallel
