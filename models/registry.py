@@ -9,14 +9,19 @@ from models.gpt import GPT, GPTConfig
 
 
 class Architecture(NamedTuple):
-    """A dataclass of settings, and the module that is built from one: model(config).config is config."""
+    """A dataclass of settings, the module that is built from one, and the function that teaches it.
+
+    model   model(config).config is config
+    recipe  "module:function", imported by `minigrad train`, which calls function(name, flags) -> exit code
+    """
 
     config: type
     model: type[nn.Module]
+    recipe: str
 
 
 MODELS: dict[str, Architecture] = {
-    "gpt": Architecture(GPTConfig, GPT),
+    "gpt": Architecture(GPTConfig, GPT, "models.recipes.language:train"),
 }
 
 
@@ -31,7 +36,7 @@ def architecture(name: str) -> Architecture:
 
 def name_of(model: nn.Module) -> str:
     """The name under which a model's class stands in the table. Raises UserError if it does not."""
-    for name, (_, model_class) in MODELS.items():
-        if type(model) is model_class:
+    for name, entry in MODELS.items():
+        if type(model) is entry.model:
             return name
     raise UserError(f"{type(model).__name__} is not among the models of models/registry.py: add a line for it there")

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 from models.checkpoint import Checkpoint, load_checkpoint
-from models.commands.train import RunOptions, finish, prepare, started_with
 from models.errors import UserError
 from models.generate import generate
 from models.gpt import GPTConfig
 from models.progress import duration
+from models.recipes.language import LanguageRun, prepare
+from models.recipes.run import finish, started_with
 from models.text import corpora
 from models.trainer import TrainConfig, Trainer
 
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     if not 0 < arguments.minutes <= 24 * 60:
         raise UserError(f"--minutes {arguments.minutes:g}: expected a number above 0, such as 2")
 
-    run = RunOptions(data=corpora.DEFAULT, out=arguments.out, log=arguments.out / "log.jsonl", device="cpu")
+    run = LanguageRun(data=corpora.DEFAULT, out=arguments.out, log=arguments.out / "log.jsonl", device="cpu")
     checkpoint = _earlier(run.out)
     if checkpoint:
         sections = started_with("gpt", checkpoint, {"run": run, "model": MODEL, "training": TRAINING})
@@ -75,7 +76,7 @@ def _earlier(out: Path) -> Checkpoint | None:
     return None
 
 
-def _plan(run: RunOptions, seconds: float) -> TrainConfig:
+def _plan(run: LanguageRun, seconds: float) -> TrainConfig:
     """Settings for as many steps as fit into the time, measured with a few steps that are thrown away."""
     print("compiling the kernels and measuring this machine ...", flush=True)
     trainer = prepare("gpt", dataclasses.replace(run, out=None, log=None), MODEL, TRAINING)

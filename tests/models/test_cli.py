@@ -47,7 +47,7 @@ def test_the_overview_lists_commands_with_a_line_each(argv, capsys):
     assert cli.main(argv) == 0
     output = capsys.readouterr().out
     assert "  data   the texts there are to train on" in output
-    assert "  train  teach a model on a text." in output
+    assert "  train  teach a model." in output
 
 
 def test_the_overview_imports_nothing_heavy():

@@ -168,7 +168,7 @@ def test_unknown_model(capsys):
         main(["gtp"])
     assert main([]) == 2
     assert main(["--help"]) == 0
-    assert "models: gpt" in capsys.readouterr().out
+    assert "\n  gpt  A language model: " in capsys.readouterr().out
 
 
 def test_help_shows_every_field_and_its_meaning(capsys):
