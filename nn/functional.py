@@ -11,6 +11,7 @@ import numpy as np
 from minigrad import ops
 from minigrad.devices import array_module
 from minigrad.ops import (
+    conv1d_max,
     dropout,
     elu,
     embedding,
@@ -263,6 +264,7 @@ def _reduce(op: str, losses, reduction: str):
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d_max",
     "cross_entropy",
     "dropout",
     "elu",

@@ -91,6 +91,8 @@ for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backwar
 for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):
     _kernel(_name, "activation")
 _kernel("dropout", "dropout")
+_kernel("conv1d_max", "conv1d_max")
+_kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
 _kernel("embedding", "embedding", worth=_rows_at_least(2048))
 _kernel("embedding_backward", "embedding")
 _kernel("attention", "attention", worth=_at_least(2048, argument=1))  # of keys

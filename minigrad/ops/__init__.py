@@ -19,6 +19,7 @@ from minigrad.ops.activation import (
     tanh,
 )
 from minigrad.ops.attention import dropout, scaled_dot_product_attention
+from minigrad.ops.conv1d_max import conv1d_max
 from minigrad.ops.elementwise import (
     abs_ as abs,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "clamp",
     "clone",
     "contiguous",
+    "conv1d_max",
     "cos",
     "cross_entropy",
     "cumsum",

@@ -108,6 +108,17 @@ def attention(q, k, v, mask=None, causal=None):
     return np.einsum("...qk,...kd->...qd", weights, v)
 
 
+def conv1d_max(x, weight, bias, lengths):
+    """The largest value of any window that touches the text, which has zeros around it."""
+    width = weight.shape[2]
+    best = []
+    for row, length in zip(x, lengths, strict=True):
+        text = np.pad(row[:length], ((width - 1, width - 1), (0, 0)))
+        windows = [np.einsum("jc,fcj->f", text[t : t + width], weight) for t in range(length + width - 1)]
+        best.append(np.max(windows, 0) + bias)
+    return np.array(best)
+
+
 def cross_entropy(x, targets, weight=None, ignore=-100, smoothing=0.0):
     """Row by row, as the definition reads: minus the target distribution times log-probabilities."""
     weight = np.ones(x.shape[1]) if weight is None else weight
@@ -150,6 +161,7 @@ ids = np.array([[0, 3, 1], [3, 3, 2]])
 mask = np.array([[True, False, True, False]])
 targets = np.array([2, 0, -100, 1, 2])
 classes = np.array([2, 0, 3, 1, 2])
+text_lengths = np.array([5, 1, 3])
 blind = np.array([[True, False, True, True], [False, False, False, False], [True, True, True, False]])
 additive = real(3, 4)
 
@@ -280,6 +292,8 @@ OPS = [
     Op("softmax", lambda m, x: m.softmax(x, 1), lambda x: softmax(x, 1), (real(2, 4, 3),), variant="dim"),
     Op("log_softmax", lambda m, x: m.log_softmax(x, -1), lambda x: np.log(softmax(x)), (real(3, 4),)),
     Op("log_softmax", lambda m, x: m.log_softmax(x, 0), lambda x: np.log(softmax(x, 0)), (real(4, 3),), variant="dim"),
+    Op("conv1d_max", lambda m, x, w, b: m.conv1d_max(x, w, b, index(m, text_lengths)),
+       lambda x, w, b: conv1d_max(x, w, b, text_lengths), (real(3, 5, 2), real(4, 2, 3), real(4)), torch=False),
     Op("cross_entropy", lambda m, x: m.cross_entropy(x, index(m, classes)),
        lambda x: cross_entropy(x, classes)[0].mean(), (real(5, 4),)),
     Op("cross_entropy", lambda m, x: m.cross_entropy(x, index(m, targets), reduction="none", label_smoothing=0.1),

@@ -1,0 +1,59 @@
+"""Convolution and max-over-time pooling in one: what TextCNN makes of a text."""
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.devices import array_module
+from minigrad.function import Function
+from minigrad.ops.elementwise import where
+from minigrad.ops.linalg import matmul
+from minigrad.ops.reduce import amax
+from minigrad.ops.shape import cat, reshape, swapaxes
+from minigrad.tensor import unwrap
+
+
+class Conv1dMax(Function):
+    """y_bf = max_t Σ_j W_f,j · x_b,t+j + bias_f;  with t* where the maximum is: dx_b,t*+j += g_bf·W_f,j,
+    dW_f,j = Σ_b g_bf·x_b,t*+j, dbias_f = Σ_b g_bf.
+
+    The maximum lets one window of each text and filter through, and so the gradient is a sum over those
+    windows alone.
+    """
+
+    def __init__(self, lengths):
+        self.lengths = lengths
+
+    def forward(self, x, weight, bias):
+        y, start = kernels.conv1d_max(x, weight, bias, self.lengths)
+        self.save_for_backward(x, weight, bias, start)
+        return y
+
+    def backward(self, grad):
+        x, weight, _, start = self.saved
+        return kernels.conv1d_max_backward(grad, x, weight, start, self.lengths, self.needs_input_grad)
+
+    def composite(self, x, weight, bias):
+        xp = array_module(unwrap(x))
+        filters, channels, width = weight.shape
+        batch, time = x.shape[:2]
+        inside = xp.arange(time) < self.lengths[:, None]
+        edge = xp.zeros((batch, width - 1, channels), x.dtype)
+        x = cat([edge, where(inside[..., None], x, x.dtype.type(0)), edge], 1)
+        steps = time + width - 1
+        windows = cat([x[:, j : j + steps] for j in range(width)], 2)  # (batch, steps, width·channels)
+        y = matmul(windows, reshape(swapaxes(weight, 1, 2), filters, width * channels).T) + bias
+        counted = xp.arange(steps) < self.lengths[:, None] + width - 1
+        return amax(where(counted[..., None], y, y.dtype.type(-np.inf)), 1)
+
+
+def conv1d_max(x, weight, bias, lengths):
+    """The maximum over time of a convolution of each text: (batch, filters)  (Kim 2014, equations 2 to 4).
+
+    x        (batch, time, channels); steps from lengths[b] on are padding and count as zeros
+    weight   (filters, channels, width), bias (filters,): as nn.Conv1d has them
+    lengths  (batch,) integers, 1 to time
+
+    Every window that touches the text counts, so a text may be shorter than the filter, and the result
+    depends neither on the padding nor on the other texts of the batch.
+    """
+    return Conv1dMax(unwrap(lengths))(x, weight, bias)
