@@ -5,6 +5,7 @@
     config.json            format, model name and configuration, sha256 of the other files
     tokenizer.json         the tokenizer
     state.json             the trainer's: step, random generators, position in the data
+    best.safetensors       the weights with the lowest validation loss, where a run keeps them apart (early stopping)
 
 A checkpoint is replaced as a whole: however saving ends, the old one is there or the new one (swap.py).
 Other files in the directory, logs and plots, stay.
@@ -33,12 +34,13 @@ from models.text.files import DataError
 from models.text.tokenizer import Tokenizer
 
 FORMAT = 1
-MODEL, OPTIMIZER, CONFIG, TOKENIZER, STATE = FILES = (
+MODEL, OPTIMIZER, CONFIG, TOKENIZER, STATE, BEST = FILES = (
     "model.safetensors",
     "optimizer.safetensors",
     "config.json",
     "tokenizer.json",
     "state.json",
+    "best.safetensors",
 )
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -49,6 +51,7 @@ class Checkpoint:
 
     optimizer_tensors  {"parameter name/kind": Tensor}, and optimizer_settings, the rest of the optimiser's
                        state: for restore_optimizer. Both empty if no optimiser was saved.
+    best_weights       {"parameter name": Tensor}, those with the lowest validation loss; empty if not kept apart
     """
 
     model: Any
@@ -57,6 +60,7 @@ class Checkpoint:
     state: dict
     optimizer_tensors: dict
     optimizer_settings: dict
+    best_weights: dict
 
     def restore_optimizer(self, optimizer) -> None:
         """Put an optimiser of this checkpoint's model where the saved one stood.
@@ -68,10 +72,18 @@ class Checkpoint:
         optimizer.load_state_dict(_optimizer_state(self, optimizer))
 
 
-def save_checkpoint(directory, model, tokenizer: Tokenizer | None, optimizer=None, state: dict | None = None) -> None:
+def save_checkpoint(
+    directory,
+    model,
+    tokenizer: Tokenizer | None,
+    optimizer=None,
+    state: dict | None = None,
+    best_weights: dict | None = None,
+) -> None:
     """Make `directory` a checkpoint, whole or not at all; whatever goes wrong, the one that was there stays.
 
-    model  one of models.registry;  state  JSON values
+    model         one of models.registry;  state  JSON values
+    best_weights  a state_dict to be used in place of the model's, which is the one to go on training
 
     Raises UserError for a directory that cannot be written, and for a full disk (with the space needed).
     """
@@ -83,7 +95,7 @@ def save_checkpoint(directory, model, tokenizer: Tokenizer | None, optimizer=Non
         )
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file: a checkpoint is a directory, name another place")
-    files = _contents(model, tokenizer, optimizer, state)
+    files = _contents(model, tokenizer, optimizer, state, best_weights)
     try:
         replace_directory(directory, files, FILES)
     except OSError as error:
@@ -94,7 +106,8 @@ def load_checkpoint(directory, model: str | None = None, with_optimizer: bool = 
     """Read a checkpoint back, with the model out of training mode, ready to be used.
 
     model           the architecture that is expected, such as "gpt"; any, by default
-    with_optimizer  False leaves the optimiser's tensors, twice the size of the model, unread
+    with_optimizer  False: to use the model, not to go on training it. The optimiser's tensors, twice the size of
+                    the model, stay unread, and where the run kept its best weights the model has those
 
     Raises UserError for a directory that is missing or no checkpoint, for files that are missing or
     damaged, for another architecture, a newer format, and parts that do not fit each other.
@@ -112,28 +125,32 @@ def load_checkpoint(directory, model: str | None = None, with_optimizer: bool = 
     tokenizer = _read_tokenizer(directory, header, config)
     state = _parse(_read(directory, STATE, header), directory / STATE)
     loaded = architecture.model(config)
+    best_weights = _read_tensors(directory, BEST, header)[0] if BEST in header["files"] else {}
+    weights = MODEL if with_optimizer or not best_weights else BEST
     try:
-        loaded.load_state_dict(_read_tensors(directory, MODEL, header)[0])
+        loaded.load_state_dict(_read_tensors(directory, MODEL, header)[0] if weights == MODEL else best_weights)
     except RuntimeError as error:
-        raise UserError(f"{directory / MODEL} and {CONFIG} do not belong together: {error}") from None
+        raise UserError(f"{directory / weights} and {CONFIG} do not belong together: {error}") from None
     loaded.eval()
     tensors, settings = {}, {}
     if with_optimizer and OPTIMIZER in header["files"]:
         tensors, metadata = _read_tensors(directory, OPTIMIZER, header)
         settings = _parse(metadata.get("settings", ""), directory / OPTIMIZER)
-    return Checkpoint(loaded, tokenizer, config, state, tensors, settings)
+    return Checkpoint(loaded, tokenizer, config, state, tensors, settings, best_weights)
 
 
 # What is in it.
 
 
-def _contents(model, tokenizer, optimizer, state) -> Iterator[tuple[str, bytes]]:
+def _contents(model, tokenizer, optimizer, state, best_weights) -> Iterator[tuple[str, bytes]]:
     """The files one by one, so that they need not all be in memory at once; the one that vouches for them last."""
     header = {"format": FORMAT, "model": registry.name_of(model), "config": dataclasses.asdict(model.config)}
     files = [(STATE, partial(_json, state or {})), (MODEL, lambda: _safetensors(model.state_dict()))]
     if optimizer is not None:
         tensors, settings = _named_state(model, optimizer)
         files.append((OPTIMIZER, lambda: _safetensors(tensors, {"settings": json.dumps(settings)})))
+    if best_weights:
+        files.append((BEST, lambda: _safetensors(best_weights)))
     if tokenizer is not None:
         files.append((TOKENIZER, lambda: _json(tokenizer.to_json())))
     digests = {}

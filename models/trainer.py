@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 
 import minigrad as mg
 from models.checkpoint import Checkpoint, save_checkpoint
+from models.early_stopping import EarlyStopping
 from models.errors import UserError
 from models.interrupt import StopOnSignal
 from models.log import JsonLog
@@ -55,6 +56,9 @@ class TrainConfig:
     """Steps between evaluations on the validation text; 0: never."""
     eval_batches: int = 40
     """Batches an evaluation takes, the same each time; 0: the whole validation text."""
+    patience: int = 0
+    """Evaluations in a row without a lower validation loss that end the run, whose result is then the model with
+    the lowest; 0: train to the end and keep the last."""
     save_every: int = 500
     """Steps between checkpoints (one is written at the end in any case)."""
     sample_every: int = 500
@@ -65,7 +69,7 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("steps", "batch_size", "gradient_accumulation", "save_every"):
             _check(self, name, getattr(self, name) >= 1, "a whole number above 0")
-        for name in ("warmup_steps", "eval_every", "eval_batches", "sample_every", "seed"):
+        for name in ("warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed"):
             _check(self, name, getattr(self, name) >= 0, "a whole number, 0 or above")
         _check(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
         _check(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
@@ -109,8 +113,9 @@ class Trainer:
     extra       more entries for the checkpoint's state, in JSON's types
     quiet       show no progress
 
-    The checkpoint is the state after the latest saved step, not the one with the best validation loss:
-    a run continues from it exactly.
+    The checkpoint is the state after the latest saved step, from which a run continues exactly. With
+    config.patience it also holds the weights that had the lowest validation loss, and they are what it
+    gives to those who do not go on training; run() leaves them in the model.
     """
 
     def __init__(
@@ -133,6 +138,7 @@ class Trainer:
         self.sample, self.extra, self.quiet = sample, extra or {}, quiet
         self.step = 0  # updates made
         self.saved = None  # the step of the latest checkpoint
+        self.early_stopping = EarlyStopping(config.patience) if config.patience and validation else None
         self.parameters = list(model.parameters())
         self.device = self.parameters[0].device
         self.optimizer = AdamW(
@@ -156,7 +162,7 @@ class Trainer:
         if self.directory and self.saved is None:
             self.save()  # whatever kills the run, there is something to resume; and a full disk shows at once
         with self._log() as log, self._progress() as show, StopOnSignal() as stop:
-            while self.step < config.steps and not stop.signal:
+            while self.step < config.steps and not self._out_of_patience() and not stop.signal:
                 started = time.perf_counter()
                 loss, tokens = self._accumulate_gradients()
                 norm = clip_grad_norm_(self.parameters, config.grad_clip or math.inf).item()
@@ -172,6 +178,8 @@ class Trainer:
                 record["tokens_per_second"] = round(speed)
                 if self.validation and self._due(config.eval_every):
                     record["val_loss"] = val_loss = self.evaluate()
+                    if self.early_stopping:
+                        self.early_stopping.see(val_loss, self.model)
                     show.message(f"step {self.step}: loss {loss:.4f}, validation loss {val_loss:.4f}")
                 if log:
                     log.write(record)
@@ -182,6 +190,8 @@ class Trainer:
                 show.update(self.step, loss, speed)
             if self.directory and self.saved < self.step:
                 self.save()
+        if self.early_stopping and self.early_stopping.weights and not stop.signal:
+            self.model.load_state_dict(self.early_stopping.weights)
         return Result(self.step, loss, val_loss, stop.signal)
 
     def evaluate(self) -> float:
@@ -200,7 +210,11 @@ class Trainer:
         """Write a checkpoint of this moment into the directory, whole or not at all."""
         state = {"step": self.step, "training": asdict(self.config), "random": mg.get_rng_state()}
         state |= {"batches": self.batches.state_dict()} | self.extra
-        save_checkpoint(self.directory, self.model, self.tokenizer, self.optimizer, state)
+        best = None
+        if self.early_stopping:
+            state["early_stopping"] = self.early_stopping.state_dict()
+            best = self.early_stopping.weights
+        save_checkpoint(self.directory, self.model, self.tokenizer, self.optimizer, state, best)
         self.saved = self.step
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -220,24 +234,29 @@ class Trainer:
         for group, ours in zip(self.optimizer.param_groups, options, strict=True):
             group.update(ours)  # the settings are this run's, the moments the checkpoint's
         self.schedule.load_state_dict(self.schedule.state_dict() | {"last_epoch": self.step})
+        if self.early_stopping and "early_stopping" in state:
+            self.early_stopping.load_state_dict(state["early_stopping"], checkpoint.best_weights)
 
     def _accumulate_gradients(self) -> tuple[float, int]:
-        """One step's forward and backward passes: the mean loss and the number of targets."""
+        """One step's forward and backward passes: the mean loss and the number of tokens."""
         accumulation = self.config.gradient_accumulation
-        total, targets = 0.0, 0
+        total, tokens = 0.0, 0
         for _ in range(accumulation):
             batch = next(self.batches)
-            targets += batch[-1].size
+            tokens += batch[0].size
             loss = self.loss(self.model, self._tensors(batch))
             if accumulation > 1:
                 loss = loss / accumulation
             loss.backward()
             total = total + loss.detach()
-        return total.item(), targets  # the one place where a step waits for the GPU
+        return total.item(), tokens  # the one place where a step waits for the GPU
 
     def _tensors(self, batch) -> list[mg.Tensor]:
         tensors = [mg.Tensor(array) for array in batch]
         return tensors if self.device == "cpu" else [tensor.to(self.device) for tensor in tensors]
+
+    def _out_of_patience(self) -> bool:
+        return self.early_stopping is not None and self.early_stopping.is_over
 
     def _due(self, every: int) -> bool:
         """Whether something done every so many steps, and at the end, is to be done after this one."""

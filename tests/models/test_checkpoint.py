@@ -15,7 +15,7 @@ import pytest
 import minigrad as mg
 from minigrad.io import load, save
 from models import swap
-from models.checkpoint import CONFIG, FILES, MODEL, OPTIMIZER, STATE, TOKENIZER, load_checkpoint, save_checkpoint
+from models.checkpoint import BEST, CONFIG, FILES, MODEL, OPTIMIZER, STATE, TOKENIZER, load_checkpoint, save_checkpoint
 from models.errors import UserError
 from models.gpt import GPT, GPTConfig
 from models.text.tokenizers import CharTokenizer
@@ -78,7 +78,7 @@ def test_all_of_it_comes_back(tmp_path):
     own = model.state_dict()
     for name, tensor in found.model.state_dict().items():
         assert (tensor.data == own[name].data).all(), name
-    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == sorted({*FILES} - {OPTIMIZER})
+    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == sorted({*FILES} - {OPTIMIZER, BEST})
     assert json.loads((tmp_path / "run" / CONFIG).read_text())["format"] == 1
     assert hidden(tmp_path) == []
 
@@ -180,7 +180,10 @@ def resigned(name, write):
 
 DAMAGE = {
     **{f"no {name}": (remove(name), f"is incomplete: {name} is missing") for name in FILES if name != CONFIG},
-    "no config": (remove(CONFIG), "is not a checkpoint: it has no config.json, only model.safetensors, "),
+    "no config": (
+        remove(CONFIG),
+        "is not a checkpoint: it has no config.json, only best.safetensors, model.safetensors, ",
+    ),
     **{f"truncated {name}": (change_bytes(name, lambda data: data[: len(data) // 2]), "is damaged") for name in FILES},
     **{f"empty {name}": (change_bytes(name, lambda data: b""), "is damaged") for name in FILES},
     "a flipped bit": (change_bytes(MODEL, flip_a_bit), "model.safetensors is damaged: its .*sha256 differs"),
@@ -215,7 +218,7 @@ def whole(tmp_path_factory):
     model = small()
     optimizer = AdamW(model.parameters())
     step(model, optimizer, 0)
-    save_checkpoint(run, model, TOKENS, optimizer, {"step": 1})
+    save_checkpoint(run, model, TOKENS, optimizer, {"step": 1}, model.state_dict())
     return {name: (run / name).read_bytes() for name in FILES}
 
 

@@ -127,6 +127,48 @@ def test_a_run_goes_on_with_other_settings(tmp_path):
     assert trainer.run().step == 6
 
 
+class Overfitting:
+    """A loss whose validation half falls until a step and then rises, with gradients of the model's own."""
+
+    def __init__(self, best_step):
+        self.best_step = best_step
+
+    def __call__(self, model, batch):
+        loss = model(*batch)[1]
+        if model.training:
+            self.step = getattr(self, "step", 0) + 1
+            return loss
+        return loss * 0 + abs(self.step - self.best_step)
+
+
+@pytest.mark.parametrize("stop", [2, 5, 8])
+def test_early_stopping_keeps_the_best_and_resumes(stop, tmp_path):
+    """Best at step 4; patience ends the run at step 8, and a broken run is the same."""
+    config = TrainConfig(steps=20, batch_size=3, eval_every=2, save_every=2, patience=2, seed=7)
+    whole = start(tmp_path / "whole", config)
+    whole.loss = Overfitting(4)
+    assert whole.run().step == 8
+    first = start(tmp_path / "broken", config)
+    first.loss = Overfitting(4)
+    _run_until(first, stop, lambda: os.kill(os.getpid(), signal.SIGINT))
+    second = resume(tmp_path / "broken", config)
+    second.loss = Overfitting(4)
+    second.loss.step = second.step
+    assert second.run().step == 8
+    assert_same_runs(tmp_path / "whole", tmp_path / "broken")
+    assert (tmp_path / "whole" / "best.safetensors").read_bytes() == (
+        tmp_path / "broken" / "best.safetensors"
+    ).read_bytes()
+    step_4 = start(tmp_path / "step-4", TrainConfig(steps=20, batch_size=3, seed=7))
+    _run_until(step_4, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    to_use = load_checkpoint(tmp_path / "broken", with_optimizer=False).model
+    for model in (whole.model, second.model, to_use):
+        for name, tensor in step_4.model.state_dict().items():
+            np.testing.assert_array_equal(model.state_dict()[name].numpy(), tensor.numpy(), err_msg=name)
+    latest = load_checkpoint(tmp_path / "broken").model.state_dict()
+    assert any((latest[name].numpy() != t.numpy()).any() for name, t in step_4.model.state_dict().items())
+
+
 def test_resume_refuses_other_data_and_foreign_states(tmp_path):
     config = TrainConfig(steps=2, batch_size=3)
     start(tmp_path / "run", config).run()
