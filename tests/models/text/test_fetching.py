@@ -196,6 +196,12 @@ def test_artifact_comes_through_pip_and_is_not_imported(wheel, cache, monkeypatc
     assert fetch(source) == wheel
 
 
+def test_a_wheel_for_another_machine_will_do(wheel, tmp_path):
+    filename = "playbook-1.0-cp39-cp39-macosx_10_9_x86_64.win_arm64.whl"
+    (tmp_path / "links" / "playbook-1.0-py3-none-any.whl").rename(tmp_path / "links" / filename)
+    assert fetch(Artifact("playbook", "1.0", filename, sha256(wheel))) == wheel
+
+
 def test_damaged_artifact_is_fetched_again(wheel):
     source = playbook(wheel)
     cached_path(source).parent.mkdir(parents=True)
