@@ -18,6 +18,7 @@ from nn.cache import KVCache
 from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.dropout import Dropout
 from nn.embedding import Embedding
+from nn.large_vocabulary import HierarchicalSoftmax, NegativeSamplingLoss
 from nn.linear import Flatten, Identity, Linear
 from nn.loss import (
     BCELoss,

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 import nn
-from tests.nn.cases import ATTENTION, CASES, Case, encoder_layer, padding, real, self_attention
+from tests.nn.cases import ATTENTION, CASES, Case, encoder_layer, ids, padding, real, self_attention
 
 OURS = [
     Case("grouped-heads", lambda nn: nn.MultiheadAttention(8, 4, num_kv_heads=2, batch_first=True), [real(2, 3, 8)],
@@ -32,6 +32,12 @@ OURS = [
     Case("learned", lambda nn: nn.LearnedPositionalEmbedding(9, 4), [real(2, 3, 4)], lambda m, x: m(x, 5)),
     Case("rotary", lambda nn: nn.RotaryEmbedding(4), [real(2, 3, 4)], lambda m, x: m(x, 7)),
     Case("rotary-halves", lambda nn: nn.RotaryEmbedding(6, interleaved=False), [real(3, 6)]),
+    Case("negative-sampling", lambda nn: nn.NegativeSamplingLoss(5, 3), [real(4, 3), ids(5, 4), ids(5, 4, 3)]),
+    Case("negative-sampling-none", lambda nn: nn.NegativeSamplingLoss(5, 3, reduction="none"),
+         [real(2, 3), ids(5, 2), ids(5, 2, 0)]),
+    Case("hierarchical-softmax", lambda nn: nn.HierarchicalSoftmax(5, 3, [9, 1, 4, 2, 30]), [real(6, 3), ids(5, 6)]),
+    Case("hierarchical-softmax-all", lambda nn: nn.HierarchicalSoftmax(4, 3, [9, 1, 4, 2]), [real(2, 3)],
+         lambda m, x: m.log_prob(x)),
 ]  # fmt: skip
 
 
