@@ -1,15 +1,143 @@
-"""Where arrays live: numpy on the CPU, cupy on a GPU. The array decides, nothing else."""
+"""Where arrays live: numpy on the CPU, cupy on a GPU. The array decides, nothing else.
+
+On a GPU whatever reads a number back waits for it: `float(x.sum())` stops the program until all
+that was asked of the GPU is done. So what merely checks values (is every id in the table?) asks
+`looks_at_values` first, and on a GPU leaves it away; there a bad id or class gives NaN, which the
+loss shows, and `minigrad.detect_anomaly()` has the checks done all the same.
+"""
 
 import numpy as np
+
+DEVICES = ("cpu", "cuda")
+
+check_values_on_gpu = False  # detect_anomaly sets it
+_problem: list[str | None] = []  # what usable() found, once a process
 
 
 def array_module(array):
     """The library an array belongs to: numpy or cupy."""
     if isinstance(array, (np.ndarray, np.generic)):
         return np
-    module = type(array).__module__.partition(".")[0]
-    if module == "cupy":
-        import cupy
+    return _cupy() if _is_cupy(array) else np
 
-        return cupy
-    return np
+
+def is_array(value) -> bool:
+    """Whether it is an array of either library."""
+    return isinstance(value, np.ndarray) or _is_cupy(value)
+
+
+def device_of(array) -> str:
+    """ "cpu" or "cuda"."""
+    return "cuda" if _is_cupy(array) else "cpu"
+
+
+def library(device: str):
+    """numpy for "cpu", cupy for "cuda". RuntimeError says why "cuda" cannot be had."""
+    if device == "cpu":
+        return np
+    if device != "cuda":
+        raise ValueError(f'device {device!r}; choose "cpu" or "cuda"')
+    if problem():
+        raise RuntimeError(f'device "cuda": {problem()}')
+    return _cupy()
+
+
+def move(array, device: str):
+    """The array on a device: itself if it is there, else a copy. RuntimeError says why "cuda" cannot be had."""
+    if device_of(array) == device:
+        return array
+    xp = library(device)
+    return array.get() if xp is np else xp.asarray(array)
+
+
+def looks_at_values(array) -> bool:
+    """Whether a check may read the array: always on the CPU, on a GPU only within detect_anomaly()."""
+    return isinstance(array, np.ndarray) or check_values_on_gpu
+
+
+def problem() -> str | None:
+    """Why no GPU can be used here, and what to do; None if one can. Looked up once a process."""
+    if not _problem:
+        _problem.append(_find_problem())
+    return _problem[0]
+
+
+def is_available() -> bool:
+    """Whether "cuda" can be used."""
+    return problem() is None
+
+
+def forget() -> None:
+    """Look anew at what there is."""
+    _problem.clear()
+
+
+def _find_problem() -> str | None:
+    try:
+        import cupy
+    except ModuleNotFoundError:
+        return "cupy is not installed: pip install 'minigrad[cuda13]', or 'minigrad[cuda12]' for a CUDA 12 driver"
+    except ImportError as error:
+        return f"cupy is installed but cannot be loaded: {_one_line(error)}"
+    runtime = cupy.cuda.runtime
+    try:
+        if runtime.getDeviceCount() > 0:
+            return None
+        return "the driver finds no GPU"
+    except runtime.CUDARuntimeError as error:
+        return _explained(error, runtime)
+
+
+def _explained(error, runtime) -> str:
+    """A failed look at the devices in words: no driver, one that is too old, no device."""
+    message = _one_line(error)
+    driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    if "InsufficientDriver" in message and driver == 0:
+        return "there is no NVIDIA driver: install one, or use the CPU"
+    if "InsufficientDriver" in message:
+        have, need = _version(driver), _version(wanted)
+        older = "; or pip install 'minigrad[cuda12]' in place of cuda13" if driver >= 12000 else ""
+        return f"the NVIDIA driver is for CUDA {have}, this cupy needs {need}: install a newer driver{older}"
+    if "NoDevice" in message:
+        return "the driver finds no GPU"
+    return f"the GPU cannot be used: {message}"
+
+
+def _version(number: int) -> str:
+    """12080 is 12.8."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def memory() -> dict[str, int]:
+    """Bytes of the GPU's memory: held by arrays, kept for reuse by the pool, free, and all there is."""
+    cupy = _cupy()
+    pool = cupy.get_default_memory_pool()
+    free, total = cupy.cuda.runtime.memGetInfo()
+    return {"held": pool.used_bytes(), "kept": pool.free_bytes(), "free": free, "total": total}
+
+
+def out_of_memory(error: MemoryError) -> str:
+    """A failed allocation in words: how much was asked, what is held, what is free."""
+    message = _one_line(error)
+    asked = message.partition("allocating ")[2].partition(" bytes")[0].replace(",", "")
+    if not asked.isdigit():
+        return f"out of memory: {message}"
+    m = {name: f"{size / 1e6:,.0f} MB" for name, size in (memory() | {"asked": int(asked)}).items()}
+    return (
+        f"out of GPU memory: {m['asked']} were asked for; arrays hold {m['held']}, {m['free']} of {m['total']} are "
+        "free. Take a smaller batch or context, or recompute with minigrad.checkpoint"
+    )
+
+
+def _cupy():
+    import cupy
+
+    return cupy
+
+
+def _is_cupy(value) -> bool:
+    return type(value).__module__.partition(".")[0] == "cupy"
+
+
+def _one_line(error) -> str:
+    return " ".join(str(error).split())

@@ -17,6 +17,7 @@ from itertools import count
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.explain import explained
 from minigrad.tensor import Tensor, unwrap, wrap
 
 _next_order = count().__next__
@@ -111,8 +112,11 @@ class Function:
         self.saved = ()
         try:
             out = _observed(self, "forward", arrays) if observers and any_tensor else self.forward(*arrays)
-        except ValueError as error:
-            raise self._explained(error, arrays) from error
+        except Exception as error:
+            better = explained(error, self.name.lower(), [*arrays, *getattr(self, "__dict__", {}).values()])
+            if better is error:
+                raise
+            raise better from error
         if not any_tensor:
             return out
         if type(out) is tuple:
@@ -163,13 +167,6 @@ class Function:
         return tuple(
             wrap(out, True, _Output(self, i)) if out.dtype.kind == "f" else wrap(out) for i, out in enumerate(outputs)
         )
-
-    def _explained(self, error: ValueError, arrays) -> ValueError:
-        message = str(error)
-        if message.startswith(self.name.lower()) or isinstance(error, UnicodeError):
-            return error
-        shapes = ", ".join(str(a.shape) for a in arrays if hasattr(a, "shape"))
-        return ValueError(f"{self.name.lower()}: {shapes}: {message}")
 
     def _check_saved(self) -> None:
         if self.saved is None:
@@ -412,7 +409,10 @@ def _apply_rule(node: Function, gradient, retain_graph: bool, create_graph: bool
         finally:
             node.saved = arrays
     else:
-        results = _observed(node, "backward", grads) if observers else node.backward(*grads)
+        try:
+            results = _observed(node, "backward", grads) if observers else node.backward(*grads)
+        except MemoryError as error:
+            raise explained(error, f"the gradient of {node.name.lower()}", grads) from error
     if not retain_graph:
         node.saved = None
     return results if type(results) is tuple else (results,)

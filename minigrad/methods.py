@@ -7,7 +7,9 @@ Every operation whose first argument is a tensor is a method of the same name, s
 import numpy as np
 
 from minigrad import ops
+from minigrad.devices import DEVICES, is_array
 from minigrad.function import is_grad_enabled
+from minigrad.ops.elementwise import move
 from minigrad.tensor import Tensor, unwrap
 
 METHODS = [
@@ -118,7 +120,7 @@ OPERATORS = {
 
 def _operand(value):
     """What may stand beside a tensor in an expression; anything else is NotImplemented."""
-    return isinstance(value, (Tensor, int, float, np.ndarray, np.generic)) or hasattr(value, "__cuda_array_interface__")
+    return isinstance(value, (Tensor, int, float, np.generic)) or is_array(value)
 
 
 def _binary(function):
@@ -159,16 +161,12 @@ for _name, _dtype in {
 
 def _to(self: Tensor, target) -> Tensor:
     """The tensor on another device ("cpu", "cuda") or in another dtype; itself when it is there already."""
-    if target == "cpu":
-        if self.device != "cpu":
-            raise NotImplementedError("moving tensors between devices comes with the CUDA extra")
-        return self
-    if target == "cuda":
-        raise RuntimeError('to("cuda"): this build computes on the CPU only')
-    return ops.astype(self, target)
+    return move(self, target) if target in DEVICES else ops.astype(self, target)
 
 
 Tensor.to = _to
+Tensor.cpu = lambda self: move(self, "cpu")
+Tensor.cuda = lambda self: move(self, "cuda")
 
 
 # In place: for optimisers, initialisers and other code outside the graph.

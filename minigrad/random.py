@@ -1,6 +1,15 @@
-"""One seeded generator behind everything random: manual_seed(0) repeats a run bit for bit."""
+"""One seeded generator behind everything random: manual_seed(0) repeats a run bit for bit.
+
+The generator lives on the CPU, whatever the device. Random numbers on a GPU are computed there, each
+from its position and a seed that the generator hands out (as dropout's are, see
+kernels/reference/dropout.py), so its state is all that a checkpoint needs, on either device.
+"""
+
+import math
 
 import numpy as np
+
+from minigrad.devices import library
 
 _generator = np.random.Generator(np.random.Philox(0))
 
@@ -20,6 +29,36 @@ def generator() -> np.random.Generator:
 def next_seed() -> int:
     """64 fresh bits, for counter-based kernels such as dropout."""
     return int(_generator.integers(0, 2**63))
+
+
+def uniform(shape: tuple, dtype, device: str = "cpu"):
+    """An array of draws from the uniform distribution on [0, 1)."""
+    if device == "cpu":
+        return _at_least_single(_generator.random, shape, np.dtype(dtype))
+    return _uniform_by_position(shape, next_seed(), library(device)).astype(dtype)
+
+
+def standard_normal(shape: tuple, dtype, device: str = "cpu"):
+    """An array of draws from the normal distribution with mean 0 and variance 1."""
+    if device == "cpu":
+        return _at_least_single(_generator.standard_normal, shape, np.dtype(dtype))
+    xp = library(device)
+    radius, angle = (_uniform_by_position(shape, next_seed(), xp) for _ in range(2))
+    # Box and Muller, A note on the generation of random normal deviates, 1958
+    return (xp.sqrt(-2 * xp.log(1 - radius)) * xp.cos(2 * math.pi * angle)).astype(dtype)
+
+
+def _at_least_single(draw, shape: tuple, dtype: np.dtype) -> np.ndarray:
+    drawn = draw(shape, dtype=dtype if dtype in (np.float32, np.float64) else np.float32)
+    return np.asarray(drawn).astype(dtype, copy=False)
+
+
+def _uniform_by_position(shape: tuple, seed: int, xp):
+    """float64 multiples of 2⁻³² on [0, 1), the i-th a function of i and the seed."""
+    from minigrad.kernels.reference.dropout import keys, random_bits
+
+    index = xp.arange(math.prod(shape), dtype=np.uint64)
+    return random_bits(index, *keys(seed)).astype(np.float64).reshape(shape) * 2.0**-32
 
 
 def get_rng_state() -> dict:

@@ -7,7 +7,7 @@ function.py.
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, device_of, is_array
 
 DEFAULT_DTYPE = np.dtype(np.float32)
 
@@ -36,7 +36,7 @@ class Tensor:
     def __init__(self, data, dtype=None, requires_grad=False):
         if isinstance(data, Tensor):
             data = data.data
-        if not hasattr(data, "__array_namespace__") or isinstance(data, np.generic):
+        if not is_array(data):
             data = _array_from_python(data, dtype)
         elif dtype is not None:
             data = data.astype(dtype, copy=False)
@@ -66,7 +66,7 @@ class Tensor:
     @property
     def device(self) -> str:
         """ "cpu" or "cuda"."""
-        return "cpu" if isinstance(self.data, np.ndarray) else "cuda"
+        return device_of(self.data)
 
     @property
     def is_leaf(self) -> bool:

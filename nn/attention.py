@@ -88,7 +88,8 @@ class MultiheadAttention(Module):
 
     def new_cache(self, batch: int, max_length: int) -> KVCache:
         """An empty KVCache that fits this layer."""
-        return KVCache(batch, self.num_kv_heads, max_length, self.head_dim, self.out_proj.weight.dtype)
+        weight = self.out_proj.weight
+        return KVCache(batch, self.num_kv_heads, max_length, self.head_dim, weight.dtype, weight.device)
 
     def forward(
         self,

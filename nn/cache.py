@@ -1,7 +1,6 @@
 """KVCache: the keys and values of the positions that a decoder has already seen."""
 
-import numpy as np
-
+from minigrad.devices import library
 from minigrad.function import is_grad_enabled
 from minigrad.tensor import Tensor, wrap
 from nn.checks import check_sizes
@@ -20,10 +19,11 @@ class KVCache:
     length  how many positions are filled
     """
 
-    def __init__(self, batch: int, kv_heads: int, max_length: int, head_dim: int, dtype="float32"):
+    def __init__(self, batch: int, kv_heads: int, max_length: int, head_dim: int, dtype="float32", device="cpu"):
         check_sizes("KVCache", batch=batch, kv_heads=kv_heads, max_length=max_length, head_dim=head_dim)
-        self.keys = wrap(np.zeros((batch, kv_heads, max_length, head_dim), dtype))
-        self.values = wrap(np.zeros((batch, kv_heads, max_length, head_dim), dtype))
+        zeros = library(device).zeros
+        self.keys = wrap(zeros((batch, kv_heads, max_length, head_dim), dtype))
+        self.values = wrap(zeros((batch, kv_heads, max_length, head_dim), dtype))
         self.length = 0
 
     @property

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from minigrad import ops
-from minigrad.devices import array_module
+from minigrad.devices import array_module, looks_at_values
 from minigrad.ops import (
     conv1d_max,
     dropout,
@@ -27,6 +27,7 @@ from minigrad.ops import (
     softmax,
     tanh,
 )
+from minigrad.ops.loss import number_to_divide_by
 from minigrad.tensor import unwrap
 from nn.huffman import huffman_paths
 
@@ -121,7 +122,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     """-(t ln p + (1 - t) ln(1 - p)) for probabilities p; logarithms are cut off at -100, as in PyTorch."""
     _same_shape("binary_cross_entropy", input, target)
     p = unwrap(input)
-    if p.size and not ((p >= 0) & (p <= 1)).all():
+    if p.size and looks_at_values(p) and not ((p >= 0) & (p <= 1)).all():
         raise ValueError(
             f"binary_cross_entropy: inputs from {p.min():.4g} to {p.max():.4g}; expected probabilities "
             "(for logits use binary_cross_entropy_with_logits)"
@@ -201,18 +202,17 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     xp = array_module(ids)
     ids = ids.reshape(-1)
     counted = ids != ignore_index
-    safe = xp.where(counted, ids, 0)
-    wrong = (safe < 0) | (safe >= rows.shape[1])
-    if wrong.any():
-        raise IndexError(f"nll_loss: target {int(safe[wrong][0])} is not one of the {rows.shape[1]} classes")
-    factor = counted.astype(rows.dtype)
+    known = (ids >= 0) & (ids < rows.shape[1])
+    if looks_at_values(ids) and (counted & ~known).any():
+        raise IndexError(f"nll_loss: target {int(ids[counted & ~known][0])} is not one of the {rows.shape[1]} classes")
+    safe = xp.where(known, ids, 0)
+    factor = xp.where(known, counted, xp.where(counted, xp.nan, 0)).astype(rows.dtype)
     if weight is not None:
         factor = factor * unwrap(weight)[safe]
     picked = ops.where(counted, ops.getitem(rows, (xp.arange(len(safe)), safe)), rows.dtype.type(0))
     losses = -picked * factor
     if reduction == "mean":
-        total = float(factor.sum())
-        return ops.sum(losses) / total if total else ops.sum(losses) * math.nan
+        return ops.sum(losses) / number_to_divide_by(factor.sum())
     return _reduce("nll_loss", ops.reshape(losses, *lead), reduction)
 
 
@@ -243,7 +243,7 @@ def hierarchical_softmax(hidden, weight, target, tree, *, reduction="mean"):
     target = unwrap(target)
     _check_hidden("hierarchical_softmax", hidden, weight, target)
     classes = weight.shape[0] + 1
-    if target.size and not (target.min() >= 0 and target.max() < classes):
+    if target.size and looks_at_values(target) and not (target.min() >= 0 and target.max() < classes):
         wrong = target[(target < 0) | (target >= classes)][0]
         raise IndexError(f"hierarchical_softmax: target {int(wrong)} is not one of the {classes} classes")
     nodes, signs = huffman_paths(unwrap(tree), target)

@@ -7,6 +7,8 @@ nodes and the side 0 or 1. Its shape does not depend on the counts, so it fits a
 
 import numpy as np
 
+from minigrad.devices import array_module
+
 
 def huffman_tree(counts) -> np.ndarray:
     """The tree for classes that occur this often, counts (V,); int64 (2V - 2,).
@@ -34,21 +36,22 @@ def huffman_tree(counts) -> np.ndarray:
     return tree
 
 
-def huffman_paths(tree, classes) -> tuple[np.ndarray, np.ndarray]:
-    """The way from each class (n,) up to the root: (nodes, signs), both (n, longest).
+def huffman_paths(tree, classes) -> tuple:
+    """The way from each class (n,) up to the root: (nodes, signs), both (n, longest), on the device of the tree.
 
     nodes  inner nodes, 0 where a path has ended;  signs  1 for side 0, -1 for side 1, 0 where it has ended
     """
+    xp = array_module(tree)
     inner_nodes = len(tree) // 2
-    node, open_ = np.asarray(classes), np.ones(len(classes), bool)
+    node, open_ = classes, xp.ones(len(classes), dtype=bool)
     nodes, signs = [], []
     while open_.any():
-        step = tree[np.where(open_, node, 0)]
+        step = tree[xp.where(open_, node, 0)]
         parent = step >> 1
-        nodes.append(np.where(open_, parent, 0))
-        signs.append(np.where(open_, 1 - 2 * (step & 1), 0))
+        nodes.append(xp.where(open_, parent, 0))
+        signs.append(xp.where(open_, 1 - 2 * (step & 1), 0))
         node = parent + inner_nodes + 1
         open_ &= parent != inner_nodes - 1
     if not nodes:
-        return np.zeros((0, 0), np.int64), np.zeros((0, 0), np.int64)
-    return np.stack(nodes, 1), np.stack(signs, 1)
+        return xp.zeros((0, 0), dtype=np.int64), xp.zeros((0, 0), dtype=np.int64)
+    return xp.stack(nodes, 1), xp.stack(signs, 1)

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from minigrad.devices import is_array, move
 from minigrad.random import generator
 from minigrad.tensor import Tensor
 
@@ -132,6 +133,6 @@ def _draw(distribution, tensor: Tensor) -> np.ndarray:
 
 
 def _write(tensor: Tensor, values) -> Tensor:
-    tensor.data[...] = values
+    tensor.data[...] = move(values, tensor.device) if is_array(values) else values
     tensor.bump_version()
     return tensor

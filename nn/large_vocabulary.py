@@ -8,7 +8,9 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.devices import array_module
 from minigrad.random import generator
+from minigrad.tensor import to_numpy, unwrap
 from nn import functional as F
 from nn.alias import alias_table
 from nn.checks import check_sizes
@@ -49,12 +51,13 @@ class NegativeSamplingLoss(Module):
 
     def sample(self, target) -> np.ndarray:
         """Negatives (n, num_negatives) for targets (n,), none of them its row's target."""
-        target = np.asarray(target)[:, None]
+        target = np.asarray(to_numpy(unwrap(target)))[:, None]
+        thresholds, aliases = to_numpy(self.thresholds.data), to_numpy(self.aliases.data)
         negatives = np.repeat(target, self.num_negatives, 1)
         while (again := negatives == target).any():
             column = generator().integers(0, self.num_classes, again.sum())
-            kept = generator().random(len(column)) < self.thresholds.data[column]
-            negatives[again] = np.where(kept, column, self.aliases.data[column])
+            kept = generator().random(len(column)) < thresholds[column]
+            negatives[again] = np.where(kept, column, aliases[column])
         return negatives
 
     def forward(self, hidden, target, negatives):
@@ -88,7 +91,8 @@ class HierarchicalSoftmax(Module):
 
     def log_prob(self, hidden):
         """ln p of every class, (n, num_classes), for hidden (n, embedding_dim)."""
-        nodes, signs = huffman_paths(self.tree.data, np.arange(self.num_classes))
+        tree = self.tree.data
+        nodes, signs = huffman_paths(tree, array_module(tree).arange(self.num_classes))
         scores = F.linear(hidden, self.weight)[:, nodes] * signs.astype(hidden.dtype)  # (n, classes, depth)
         return -ops.sum(ops.softplus(-scores) * (signs != 0).astype(hidden.dtype), -1)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad import no_grad
+from minigrad.devices import DEVICES, is_array, move
 from minigrad.tensor import Tensor, unwrap
 
 
@@ -227,7 +228,7 @@ class Module:
 
     def to(self, target) -> "Module":
         """Move to a device ("cpu", "cuda") or convert the floating tensors to a dtype, in place; returns self."""
-        is_device = isinstance(target, str) and target in ("cpu", "cuda")
+        is_device = isinstance(target, str) and target in DEVICES
         if not is_device and np.dtype(target).kind != "f":
             raise TypeError(f"Module.to({target!r}): expected a device or a floating dtype")
         with no_grad():
@@ -237,6 +238,14 @@ class Module:
                         x.data = x.to(target).data
                         x.bump_version()
         return self
+
+    def cpu(self) -> "Module":
+        """to("cpu")"""
+        return self.to("cpu")
+
+    def cuda(self) -> "Module":
+        """to("cuda")"""
+        return self.to("cuda")
 
     def float(self) -> "Module":
         """to("float32")"""
@@ -288,7 +297,7 @@ class Module:
             raise RuntimeError(f"load_state_dict into {type(self).__name__}:\n  " + "\n  ".join(problems))
         for name, tensor in own.items():
             if name in arrays:
-                tensor.data[...] = arrays[name]
+                tensor.data[...] = move(arrays[name], tensor.device)
                 tensor.bump_version()
         return LoadResult(missing, unexpected)
 
@@ -335,4 +344,4 @@ def _join(prefix: str, name: str) -> str:
 def _array(value):
     """A value of a state_dict as an array."""
     value = unwrap(value)
-    return value if hasattr(value, "__array_namespace__") else np.asarray(value)
+    return value if is_array(value) else np.asarray(value)

@@ -1,10 +1,12 @@
 """Small tools around gradients and parameters."""
 
+import functools
 import math
 
 import numpy as np
 
 from minigrad import kernels, ops
+from minigrad.devices import array_module, is_array
 from minigrad.tensor import Tensor
 
 
@@ -16,18 +18,27 @@ def clip_grad_norm_(parameters, max_norm: float, norm_type: float = 2.0, error_i
     if max_norm < 0:
         raise ValueError(f"clip_grad_norm_: max_norm={max_norm}; expected a number ≥ 0")
     grads = _gradients(parameters)
-    if norm_type == 2:
-        norm = kernels.grad_norm(grads)
-    elif norm_type == math.inf:
-        norm = max((float(abs(g).max()) for g in grads if g.size), default=0.0)
-    else:
-        norm = sum(float((abs(g).astype(np.float64) ** norm_type).sum()) for g in grads) ** (1 / norm_type)
-    if error_if_nonfinite and not math.isfinite(norm):
+    norm = _norm(grads, norm_type)
+    if error_if_nonfinite and not math.isfinite(float(norm)):
         raise RuntimeError(f"clip_grad_norm_: the gradient norm is {norm}; detect_anomaly() finds where it began")
     scale = max_norm / (norm + 1e-6)
+    if is_array(norm):  # on a GPU: no look at the number, which would wait for it
+        kernels.scale(grads, array_module(norm).minimum(scale, 1.0).astype(np.float32))
+        return Tensor(norm.astype(np.float32))
     if scale < 1 or not math.isfinite(norm):
         kernels.scale(grads, scale)
     return Tensor(norm)
+
+
+def _norm(grads: list, norm_type: float):
+    """The joint norm: a Python float for gradients on the CPU, a 0-d array on a GPU."""
+    if norm_type == 2:
+        return kernels.grad_norm(grads)
+    if norm_type == math.inf:
+        norm = functools.reduce(ops.maximum, [abs(g).max() for g in grads if g.size], 0.0)
+    else:
+        norm = sum((abs(g).astype(np.float64) ** norm_type).sum() for g in grads) ** (1 / norm_type)
+    return norm if is_array(norm) and array_module(norm) is not np else float(norm)
 
 
 def clip_grad_value_(parameters, clip_value: float) -> None:

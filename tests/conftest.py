@@ -54,6 +54,20 @@ def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.write_line(f"{count} {marker} tests skipped: {REASONS[marker]}", yellow=True)
 
 
+@pytest.fixture(params=["stand-in", pytest.param("cupy", marks=pytest.mark.gpu)])
+def cupy(request):
+    """cupy's rules without a GPU, and with one the real thing; "cuda" is a device meanwhile."""
+    if request.param == "stand-in":
+        from tests import fake_cupy
+
+        with fake_cupy.installed() as module:
+            yield module
+    else:
+        import cupy as module
+
+        yield module
+
+
 @pytest.fixture(autouse=True)
 def _no_leaks():
     """Every test starts from seed 0 and must leave the global switches as it found them."""

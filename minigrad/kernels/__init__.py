@@ -76,6 +76,7 @@ matmul = Kernel(
     "matmul",
     Implementation("numba", "cpu.matmul:matmul", supports=_both_float32, worth=_ours_is_as_fast),
     Implementation("blas", "reference.matmul:blas_matmul"),
+    Implementation("cublas", "reference.matmul:blas_matmul"),
     Implementation("reference", "reference.matmul:matmul"),
 )
 __all__.append("matmul")

@@ -8,7 +8,8 @@ package, so they compute on arrays and record themselves on Tensors.
 import numpy as np
 from numpy import ndarray
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, device_of
+from minigrad.devices import move as move_array
 from minigrad.function import Function, Identity
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
 
@@ -304,6 +305,20 @@ class Cast(Function):
         return astype(grad, self.dtype_from)
 
 
+class Move(Function):
+    """y = x on another device;  dx = g, moved back."""
+
+    def __init__(self, device: str):
+        self.to_device = device
+
+    def forward(self, x):
+        self.from_device = device_of(x)
+        return move_array(x, self.to_device)
+
+    def backward(self, grad):
+        return move(grad, self.from_device)
+
+
 def add(x, y):
     """x + y, by element."""
     return Add()(x, y)
@@ -430,6 +445,11 @@ def astype(x, dtype):
     if dtype.kind == "f" and array.dtype.kind == "f":
         return Cast(dtype)(x)
     return wrap(array.astype(dtype)) if isinstance(x, Tensor) else array.astype(dtype)
+
+
+def move(x, device: str):
+    """x on "cpu" or "cuda"; itself if it is there, else a copy that carries gradients back."""
+    return x if device_of(unwrap(x)) == device else Move(device)(x)
 
 
 def clone(x):

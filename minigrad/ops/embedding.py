@@ -1,6 +1,7 @@
 """Looking up rows of a table by integer ids."""
 
 from minigrad import kernels
+from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient
 from minigrad.ops.index import Place
 from minigrad.tensor import Tensor, unwrap
@@ -32,6 +33,7 @@ def embedding(ids, weight, padding_idx=None):
     padding_idx gathers no gradient. IndexError names an id outside the table.
     """
     ids = unwrap(ids)
+    same_device("embedding", ids=ids, weight=weight)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: ids are {ids.dtype}; expected integers")
     if weight.ndim != 2:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, device_of, is_array, looks_at_values, move
+from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient, is_grad_enabled
 from minigrad.ops.reduce import ValuesAndIndices, dims
 from minigrad.tensor import Tensor, unwrap, wrap
@@ -112,28 +113,41 @@ def _add_at(buffer, index, values) -> None:
 
 def _along(index, dim: int) -> tuple:
     """Fancy indices that read position index[…] along dim and the own position along the others."""
-    xp = array_module(index)
-    grids = list(xp.indices(index.shape, sparse=True)) if index.ndim else []
+    grids = list(open_grid(index.shape, array_module(index)))
     grids[dim] = index
     return tuple(grids)
 
 
-def index_array(index):
-    """An index as users write it, Tensors and lists included, as numpy understands it."""
+def open_grid(shape, xp) -> tuple:
+    """For each dimension its positions 0, 1, …, shaped to broadcast: x[open_grid(x.shape, xp)] is x."""
+    return tuple(xp.arange(n).reshape((1,) * d + (n,) + (1,) * (len(shape) - d - 1)) for d, n in enumerate(shape))
+
+
+def index_array(index, x):
+    """An index as users write it, Tensors and lists included, as the array library of x understands it."""
     if isinstance(index, tuple):
-        return tuple(index_array(part) for part in index)
+        return tuple(index_array(part, x) for part in index)
     if isinstance(index, list):
-        return np.asarray(index, dtype=None if index else np.int64)
+        index = np.asarray(index, dtype=None if index else np.int64)
     index = unwrap(index)
-    if isinstance(index, np.ndarray) and index.dtype.kind == "f":
+    if not is_array(index):
+        return index
+    if index.dtype.kind == "f":
         raise IndexError(f"indices must be integers or booleans, not {index.dtype}; use .astype('int64')")
-    return index
+    return index if isinstance(index, type(x)) else _host_index(index, x)
+
+
+def _host_index(index, x):
+    """An index from the other device than x: one on the host may follow a tensor to the GPU, not the reverse."""
+    if device_of(x) == "cpu":
+        same_device("getitem", x=x, index=index)
+    return move(index, "cuda")
 
 
 def getitem(x, index):
     """x[index]: slices, integers, None, ..., integer and boolean arrays, and their mixtures, as in numpy."""
     try:
-        return GetItem(index_array(index))(x)
+        return GetItem(index_array(index, unwrap(x)))(x)
     except IndexError as error:
         raise IndexError(f"index {index!r} into shape {x.shape}: {error}") from None
 
@@ -144,18 +158,21 @@ def setitem(x: Tensor, index, value) -> None:
     In place under no_grad or where x needs no gradient. Where it does, x becomes the
     result of a recorded copy, so that whatever used x before keeps its value.
     """
-    index = index_array(index)
+    index = index_array(index, x.data)
     value_needs_grad = isinstance(value, Tensor) and value.requires_grad
     if is_grad_enabled() and (x.requires_grad or value_needs_grad):
         if x.is_leaf and x.requires_grad:
             raise RuntimeError(
                 "x[...] = value on a leaf that requires grad; write inside `with minigrad.no_grad():`, or to a .clone()"
             )
-        y = SetItem(index)(x, value if isinstance(value, Tensor) else np.asarray(value, dtype=x.dtype))
+        if not isinstance(value, Tensor):
+            value = move(np.asarray(value, dtype=x.dtype), x.device)
+        y = SetItem(index)(x, value)
         x.data, x.grad_fn, x.requires_grad = y.data, y.grad_fn, y.requires_grad
         return
     try:
-        x.data[index] = unwrap(value)
+        value = unwrap(value)
+        x.data[index] = move(np.asarray(value), x.device) if isinstance(value, (list, np.ndarray)) else value
     except (ValueError, IndexError) as error:
         shape = getattr(value, "shape", ())
         raise type(error)(f"x[index] = value with x {x.shape}, value {shape}: {error}") from None
@@ -168,6 +185,7 @@ def gather(x, dim, index):
     (d,) = dims(dim, x.ndim, "gather")
     if index.ndim != x.ndim or any(i > n for j, (i, n) in enumerate(zip(index.shape, x.shape, strict=True)) if j != d):
         raise ValueError(f"gather: index {index.shape} does not fit inside {x.shape} away from dim {d}")
+    same_device("gather", x=x, index=index)
     _check_range(index, x.shape[d], "gather")
     return Gather(index, d)(x)
 
@@ -178,6 +196,7 @@ def scatter_add(x, dim, index, src):
     (d,) = dims(dim, x.ndim, "scatter_add")
     if index.ndim != x.ndim or src.ndim != x.ndim or any(i > n for i, n in zip(index.shape, src.shape, strict=True)):
         raise ValueError(f"scatter_add: index {index.shape} and src {src.shape} do not fit {x.shape} along dim {d}")
+    same_device("scatter_add", x=x, index=index, src=src)
     _check_range(index, x.shape[d], "scatter_add")
     return ScatterAdd(index, d)(x, src)
 
@@ -195,7 +214,7 @@ def index_select(x, dim, index):
 def _check_range(index, n: int, op: str) -> None:
     if index.dtype.kind not in "iu":
         raise IndexError(f"{op}: the index is {index.dtype}; use integers")
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if index.size and looks_at_values(index) and (index.min() < 0 or index.max() >= n):
         raise IndexError(f"{op}: indices {index.min()} to {index.max()} do not fit a dimension of size {n}")
 
 

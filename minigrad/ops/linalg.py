@@ -155,10 +155,10 @@ def _diagonal(letters: str, x):
     unique = list(dict.fromkeys(letters))
     if len(unique) == len(letters):
         return unique, x
-    xp = array_module(unwrap(x))
+    from minigrad.ops.index import getitem, open_grid
+
     sizes = [x.shape[letters.index(c)] for c in unique]
-    grids = dict(zip(unique, xp.indices(sizes, sparse=True), strict=True))
-    from minigrad.ops.index import getitem
+    grids = dict(zip(unique, open_grid(sizes, array_module(unwrap(x))), strict=True))
 
     return unique, getitem(x, tuple(grids[c] for c in letters))
 

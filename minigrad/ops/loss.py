@@ -1,5 +1,9 @@
 """Losses that are fused with the softmax before them."""
 
+import math
+
+import numpy as np
+
 from minigrad import kernels
 from minigrad.devices import array_module
 from minigrad.function import Function
@@ -71,6 +75,18 @@ def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="me
     total = sum(losses)
     if reduction == "sum":
         return total
+    return total / number_to_divide_by(_row_weights(ids, ignore_index, weight).sum())
+
+
+def _row_weights(ids, ignore_index: int, weight):
+    """How much each row counts: 0 where it is ignored, else its class's weight, or 1."""
+    xp = array_module(ids)
     counted = ids != ignore_index
-    count = counted.sum() if weight is None else weight[ids[counted]].sum()
-    return total / float(count) if count else total * float("nan")
+    return counted if weight is None else xp.where(counted, weight[xp.where(counted, ids, 0)], 0)
+
+
+def number_to_divide_by(count):
+    """A count to divide by: a Python float on the CPU; a GPU is not waited for. NaN for 0."""
+    if array_module(count) is np:
+        return float(count) or math.nan
+    return count.astype(np.float32)

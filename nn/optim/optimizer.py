@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, is_array, move
 from minigrad.tensor import Tensor, unwrap
 
 
@@ -93,6 +93,8 @@ class Optimizer:
             state = self.state[p]
             if name not in state:
                 state[name] = array_module(p.data).full_like(p.data, fill, order="C")
+            elif type(state[name]) is not type(p.data):  # the parameters have been moved since
+                state[name] = move(state[name], p.device)
             found.append(state[name])
         return found
 
@@ -124,7 +126,9 @@ class Optimizer:
                             f"{type(self).__name__}: saved {name} has shape {tuple(value.shape)} for a parameter of "
                             f"shape {p.shape}"
                         )
-                    value = array_module(p.data).array(value, dtype=p.dtype, order="C")
+                    there = array_module(p.data).empty(p.shape, p.dtype)
+                    there[...] = move(np.asarray(value) if not is_array(value) else value, p.device)
+                    value = there
                 loaded[p][name] = value
         self.state = loaded
         for group, options in zip(own, saved, strict=True):

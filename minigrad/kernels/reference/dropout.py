@@ -24,7 +24,12 @@ def dropout(x, p, seed):
 
 
 def keep(index, threshold, key_1, key_2):
-    """Boolean mask of these uint64 element indices: two rounds of shift and multiply, a key before each."""
+    """Boolean mask of these uint64 element indices."""
+    return random_bits(index, key_1, key_2) >= threshold
+
+
+def random_bits(index, key_1, key_2):
+    """32 random bits for each of these uint64 indices: two rounds of shift and multiply, a key before each."""
     xp = array_module(index)
     u32 = xp.uint32
     high = (index >> xp.uint64(32)).astype(u32)
@@ -35,7 +40,7 @@ def keep(index, threshold, key_1, key_2):
     h += u32(key_2)
     h *= u32(MULTIPLY_2)
     h ^= h >> u32(16)
-    return h >= threshold  # h is uniform over 0 .. 2^32 - 1
+    return h  # uniform over 0 .. 2^32 - 1
 
 
 def threshold_and_factor(p):

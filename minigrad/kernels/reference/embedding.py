@@ -2,16 +2,20 @@
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, looks_at_values
 
 
 def embedding(weight, ids):
     """weight (num_embeddings, dim), ids any shape of integers -> (*ids.shape, dim).
 
-    IndexError for an id outside 0 .. num_embeddings - 1.
+    IndexError for an id outside 0 .. num_embeddings - 1; on a GPU its row is NaN.
     """
     check_ids(ids, len(weight))
-    return weight[ids]
+    xp = array_module(weight)
+    if xp is np:
+        return weight[ids]
+    known = (ids >= 0) & (ids < len(weight))
+    return xp.where(known[..., None], weight[xp.where(known, ids, 0)], weight.dtype.type(np.nan))
 
 
 def embedding_backward(grad, ids, dweight, padding_idx):
@@ -23,14 +27,15 @@ def embedding_backward(grad, ids, dweight, padding_idx):
     check_ids(ids, len(dweight))
     ids, grad = ids.reshape(-1), grad.reshape(ids.size, grad.shape[-1])
     if padding_idx is not None:
-        counted = ids != padding_idx
-        ids, grad = ids[counted], grad[counted]
+        grad = grad * (ids != padding_idx)[:, None]
     array_module(grad).add.at(dweight, ids, grad)
     return dweight
 
 
 def check_ids(ids, num_embeddings):
-    """Raise the IndexError for the first id that has no row."""
+    """Raise the IndexError for the first id that has no row; on a GPU only within detect_anomaly()."""
+    if not looks_at_values(ids):
+        return
     wrong = (ids < 0) | (ids >= num_embeddings)
     if wrong.any():
         place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), ids.shape))

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from minigrad.devices import array_module
 
 
@@ -48,15 +50,18 @@ def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay,
 
 
 def grad_norm(arrays):
-    """The L2 norm of all the arrays' elements together, a Python float; squares are added up in float64."""
+    """The L2 norm of all the arrays' elements together; squares are added up in float64.
+
+    A Python float for arrays on the CPU, a 0-d array on a GPU, which is not waited for.
+    """
     total = 0.0
     for array in arrays:
         flat = array.reshape(-1).astype("float64")
-        total += float(flat @ flat)
-    return math.sqrt(total)
+        total = total + flat @ flat
+    return math.sqrt(total) if isinstance(total, (float, np.floating)) else array_module(total).sqrt(total)
 
 
 def scale(arrays, factor):
-    """Multiply every array by the number `factor`, in place."""
+    """Multiply every array by `factor`, a number or a 0-d array on their device, in place."""
     for array in arrays:
         array *= factor

@@ -12,7 +12,7 @@ def softmax(x):
     """y_i = e^x_i / sum_j e^x_j; the maximum is taken off first, so that no exponential overflows."""
     xp = array_module(x)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, 3e38 - -3e38
-        e = xp.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+        e = xp.exp(x - row_maximum(x))
         return e / e.sum(axis=-1, keepdims=True)
 
 
@@ -25,7 +25,7 @@ def log_softmax(x):
     """y_i = x_i - log sum_j e^x_j."""
     xp = array_module(x)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # the same, and log 0
-        shifted = x - x.max(axis=-1, keepdims=True, initial=-np.inf)
+        shifted = x - row_maximum(x)
         return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
 
@@ -33,3 +33,10 @@ def log_softmax_backward(grad, y):
     """dx = grad - e^y * sum(grad), from the output y."""
     xp = array_module(y)
     return grad - xp.exp(y) * grad.sum(axis=-1, keepdims=True)
+
+
+def row_maximum(x):
+    """The largest of each row, (..., 1); -inf for rows without elements."""
+    if x.shape[-1] == 0:
+        return array_module(x).full((*x.shape[:-1], 1), -np.inf, x.dtype)
+    return x.max(axis=-1, keepdims=True)
