@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 import minigrad as mg
 from minigrad import function
 from minigrad.kernels import dispatch
+from minigrad.kernels.cuda import compile, emulator
 
 _QUICK = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("default", max_examples=30, **_QUICK)
@@ -21,7 +22,12 @@ settings.register_profile("thorough", max_examples=1000, **_QUICK)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
 
 # Tests with these markers need something that may be absent; they are skipped, with the reason shown and counted.
-REASONS = {"gpu": "needs a CUDA device", "parity": "needs the parity extra (torch)"}
+REASONS = {
+    "gpu": "needs a CUDA device",
+    "parity": "needs the parity extra (torch)",
+    "emulator": "needs a C++ compiler",
+    "nvcc": "needs nvcc, or cupy's NVRTC",
+}
 
 
 def _has_gpu() -> bool:
@@ -35,8 +41,20 @@ def _has_gpu() -> bool:
         return False
 
 
+def _has_compiler() -> bool:
+    try:
+        return bool(emulator.compiler())
+    except emulator.CompilerMissing:
+        return False
+
+
 def pytest_collection_modifyitems(config, items):
-    present = {"gpu": _has_gpu(), "parity": importlib.util.find_spec("torch") is not None}
+    present = {
+        "gpu": _has_gpu(),
+        "parity": importlib.util.find_spec("torch") is not None,
+        "emulator": _has_compiler(),
+        "nvcc": compile.compiler() is not None,
+    }
     config.stash[_SKIPPED] = skipped = dict.fromkeys(REASONS, 0)
     for item in items:
         for marker, reason in REASONS.items():

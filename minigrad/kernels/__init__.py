@@ -29,6 +29,20 @@ def _float32(*args) -> bool:
     return True
 
 
+def _float32_on_gpu(*args) -> bool:
+    """The same for cupy, and no array is numpy's."""
+    arrays = [arg for arg in args if hasattr(arg, "__cuda_array_interface__")]
+    return (
+        bool(arrays)
+        and all(arg.dtype.kind != "f" or arg.dtype == np.float32 for arg in arrays)
+        and not any(isinstance(arg, np.ndarray) for arg in args)
+    )
+
+
+def _float32_in_emulator(*args) -> bool:
+    return _float32(*args) and not any(hasattr(arg, "__cuda_array_interface__") for arg in args)
+
+
 def _at_least(elements: int, argument: int = 0):
     """Worth it from this many elements in one argument, an array or a list of arrays."""
 
@@ -46,11 +60,21 @@ def _rows_at_least(elements: int):
     return lambda weight, ids: ids.size * weight.shape[-1] >= elements
 
 
-def _kernel(name: str, file: str, minimum: int = 2048, worth=None) -> Kernel:
-    """The usual case: numba from `minimum` elements on, below it and for float64 the reference."""
+def _cuda(name: str, file: str) -> tuple[Implementation, Implementation]:
+    """A kernel in CUDA C: on the GPU, and the same function in the emulator."""
+    target = f"cuda.{file}:{name}"
+    return (
+        Implementation("cuda", target, supports=_float32_on_gpu),
+        Implementation("emulator", target, supports=_float32_in_emulator),
+    )
+
+
+def _kernel(name: str, file: str, minimum: int = 2048, worth=None, cuda: bool = False) -> Kernel:
+    """The usual case: numba from `minimum` elements on, below it and for float64 the reference; `cuda`: in CUDA C too."""
     kernel = Kernel(
         name,
         Implementation("numba", f"cpu.{file}:{name}", supports=_float32, worth=worth or _at_least(minimum)),
+        *(_cuda(name, file) if cuda else ()),
         Implementation("reference", f"reference.{file}:{name}"),
     )
     globals()[name] = kernel
@@ -84,7 +108,7 @@ __all__.append("matmul")
 for _name in ("linear", "linear_backward"):
     _kernel(_name, "linear")
 for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"):
-    _kernel(_name, "softmax")
+    _kernel(_name, "softmax", cuda=True)
 _kernel("cross_entropy", "cross_entropy")
 _kernel("cross_entropy_backward", "cross_entropy", worth=_at_least(2048, argument=1))  # of logits
 for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"):

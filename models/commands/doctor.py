@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import minigrad
-from models.text.fetching import cache_directory
+from minigrad.cache import cache_directory
 
 PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "matplotlib", "regex", "rich", "tyro")
 FEATURES = ("sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni", "neon", "sve")

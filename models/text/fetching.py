@@ -8,7 +8,6 @@ that fetch the same file at the same time only waste each other's bandwidth.
 
 import http.client
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from minigrad.cache import cache_directory
 from models.text.files import DataError, sha256, write_atomically
 
 URL_TIMEOUT = 30  # seconds without a byte
@@ -50,12 +50,6 @@ class Url:
 
 
 Source = Artifact | Url
-
-
-def cache_directory() -> Path:
-    """$MINIGRAD_CACHE, or ~/.cache/minigrad."""
-    directory = os.environ.get("MINIGRAD_CACHE")
-    return Path(directory).expanduser() if directory else Path.home() / ".cache" / "minigrad"
 
 
 def cached_path(source: Source) -> Path:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from models.text.fetching import Source, cache_directory, fetch
+from minigrad.cache import cache_directory
+from models.text.fetching import Source, fetch
 from models.text.files import DataError, sha256, write_atomically
 
 

@@ -1,4 +1,4 @@
-"""softmax and log_softmax: numba against reference, reference against finite differences."""
+"""softmax and log_softmax: every implementation against reference, reference against finite differences."""
 
 import numpy as np
 import pytest
@@ -6,17 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from minigrad import kernels
 from minigrad.kernels.reference import softmax as reference
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.softmax.implementations if b in ("numba", "blas")]
 SHAPES = [(1,), (7,), (0,), (3, 0), (0, 5), (1, 1), (5, 33), (2, 3, 64), (3, 5000), (300, 8)]
-pytestmark = pytest.mark.parametrize("backend", BACKENDS)
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
+pytestmark = pytest.mark.parametrize("backend", others("softmax"))
 
 
 def check(backend, name, *args, atol=1e-6):

@@ -11,8 +11,9 @@ import zipfile
 
 import pytest
 
+from minigrad.cache import cache_directory
 from models.text import fetching
-from models.text.fetching import Artifact, Url, cache_directory, cached_path, fetch
+from models.text.fetching import Artifact, Url, cached_path, fetch
 from models.text.files import DataError, sha256
 
 BODY = b"Now is the winter of our discontent\n" * 1000

@@ -1,0 +1,131 @@
+"""Runs CUDA C on the CPU, on any machine with a C++ compiler: to test kernels, and to learn to write them.
+
+A .cu file is compiled with the system's C++ compiler; emulator.h gives it what CUDA C adds to C++, and
+runtime.cpp runs a block's threads as fibers, one block at a time. What is not modelled: races between blocks,
+bank conflicts and speed, Hopper's wgmma and TMA.
+
+A launch runs the threads in one of three orders, and every one must give the same result: `orders("reverse")`
+chooses. Shared memory is NaN when a block starts. Every array is copied to a place with guard zones around it,
+and what is written there is reported.
+"""
+
+import ctypes
+import os
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from minigrad.kernels.cuda.emulator.arena import Arena
+from minigrad.kernels.cuda.emulator.build import CompileError, CompilerMissing, Library, build, compiler, kernel_names
+
+__all__ = ["CompileError", "CompilerMissing", "EmulatorError", "build", "compiler", "kernel_names", "launch", "order"]
+
+ORDERS = ("forward", "reverse", "permuted")
+MOST_THREADS, MOST_SHARED = 1024, 227 << 10  # of a block on a Hopper GPU
+
+
+class EmulatorError(RuntimeError):
+    """The kernel did what no kernel may: the message is the report."""
+
+
+_order = os.environ.get("MINIGRAD_EMULATOR_ORDER", "forward")
+_one_launch = threading.Lock()  # the runtime has one set of threads
+
+
+@contextmanager
+def order(name: str):
+    """Run a block's threads, and a grid's blocks, "forward", "reverse" or "permuted" in the with block."""
+    global _order
+    if name not in ORDERS:
+        raise ValueError(f"emulator.order: {name!r}; choose one of {', '.join(ORDERS)}")
+    before, _order = _order, name
+    try:
+        yield
+    finally:
+        _order = before
+
+
+def launch(library: Library, kernel: str, grid: tuple, block: tuple, arguments, shared_bytes: int = 0) -> None:
+    """Run a kernel on numpy arrays; what it writes is in them afterwards. EmulatorError if it misbehaves."""
+    call, types = library.kernel(kernel)
+    check_arguments(kernel, types, arguments)
+    check_sizes(library, kernel, grid, block, shared_bytes)
+    pairs = list(zip(types, arguments, strict=True))
+    arrays = [
+        (f"argument {i} ({_describe(a)})", a, not t.startswith("*c"))
+        for i, (t, a) in enumerate(pairs)
+        if isinstance(a, np.ndarray)
+    ]
+    arena = Arena(arrays)
+    with _one_launch:
+        _run(library, call, grid, block, [_value(a, arena) for a in arguments], shared_bytes, kernel)
+    if damage := arena.damage():
+        raise EmulatorError(f"{kernel}: {'; '.join(damage)}")
+    arena.copy_back()
+
+
+def _run(library: Library, call, grid, block, values: list, shared_bytes: int, kernel: str) -> None:
+    pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
+    three = ctypes.c_uint * 3
+    failed = library.functions.emulator_launch(
+        call, pointers, three(*grid), three(*block), shared_bytes, ORDERS.index(_order)
+    )
+    if failed:
+        raise EmulatorError(f"{kernel}, {_order} order: {library.functions.emulator_report().decode()}")
+
+
+def _value(argument, arena: Arena) -> np.ndarray:
+    """The memory that holds an argument: a number, or the address of an array's copy."""
+    if argument is None:
+        return np.zeros((), np.uintp)
+    if isinstance(argument, np.ndarray):
+        return np.array(arena.address(argument), np.uintp)
+    return np.array(argument)
+
+
+def check_arguments(kernel: str, types: list[str], arguments) -> None:
+    """TypeError unless the arguments are what the kernel's parameters ask for."""
+    if len(types) != len(arguments):
+        raise TypeError(f"{kernel}: {len(arguments)} arguments were given and it has {len(types)} parameters")
+    for i, (expected, argument) in enumerate(zip(types, arguments, strict=True)):
+        if argument is None and expected.startswith("*"):
+            continue
+        is_array = isinstance(argument, np.ndarray)
+        given = getattr(argument, "dtype", None)
+        if is_array != expected.startswith("*") or given is None or not _fits(given, expected.lstrip("*c")):
+            raise TypeError(
+                f"{kernel}: argument {i} is {_describe(argument)} and the parameter is {_in_words(expected)}; "
+                "give numbers as numpy scalars of the parameter's type, such as np.int32(n)"
+            )
+        if is_array and not expected.startswith("*c") and not argument.flags.writeable:
+            raise TypeError(f"{kernel}: argument {i} is a read-only array and the parameter is not const")
+
+
+def check_sizes(library: Library, kernel: str, grid: tuple, block: tuple, shared_bytes: int) -> None:
+    """ValueError for what no GPU would start."""
+    threads = int(np.prod(block))
+    if not 1 <= threads <= MOST_THREADS:
+        raise ValueError(f"{kernel}: a block {block} has {threads} threads; a GPU takes 1 to {MOST_THREADS}")
+    if min(grid) < 1:
+        raise ValueError(f"{kernel}: a grid {grid} has no blocks")
+    shared = shared_bytes + library.functions.emulator_static_shared()
+    if shared > MOST_SHARED:
+        raise ValueError(f"{kernel}: {shared} bytes of shared memory; a block has at most {MOST_SHARED}")
+
+
+def _fits(dtype: np.dtype, expected: str) -> bool:
+    """A struct of a kernel's own (bf16, float4) may lie in memory of any type."""
+    return expected.startswith("V") or f"{dtype.kind}{dtype.itemsize}" == expected
+
+
+def _describe(argument) -> str:
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype}{list(argument.shape)}"
+    return f"{type(argument).__name__} {argument!r}"
+
+
+def _in_words(expected: str) -> str:
+    scalar = expected.lstrip("*c")
+    name = f"a struct of {scalar[1:]} bytes" if scalar.startswith("V") else np.dtype(scalar).name
+    return f"a pointer to {name}" if expected.startswith("*") else name

@@ -1,0 +1,154 @@
+"""Builds a .cu file for the CPU: with the system's C++ compiler, into a library that is kept in the cache."""
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from minigrad.cache import cache_directory
+
+HERE = Path(__file__).parent
+FLAGS = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-fno-math-errno", "-Wno-unknown-pragmas", "-I", str(HERE)]
+FAST = ["-O2"]
+# The compiler calls a function of checks.cpp before every access to memory and for every index out of bounds.
+CHECKED = ["-O1", "-g", "-DEMULATOR_CHECKED", "-fsanitize=thread,bounds", "--param=tsan-instrument-func-entry-exit=0"]
+KERNEL = re.compile(
+    r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)"
+)
+DYNAMIC = re.compile(
+    r"extern\s+__shared__\s+((?:__align__\s*\(\d+\)\s*|alignas\s*\(\d+\)\s*)?)([\w:\s]+?)\s*(\w+)\s*\[\s*\]\s*;"
+)
+
+
+class CompilerMissing(RuntimeError):
+    """There is no C++ compiler on this machine."""
+
+
+class CompileError(RuntimeError):
+    """The compiler does not accept the file; the message is the compiler's."""
+
+
+class Library:
+    """A .cu file's kernels as functions of this process."""
+
+    def __init__(self, path: Path, kernels: list[str]):
+        self.path = path
+        self.kernels = kernels
+        self.functions = ctypes.CDLL(str(path))
+        self.functions.emulator_report.restype = ctypes.c_char_p
+        self.functions.emulator_launch.argtypes = [
+            ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int,
+        ]  # fmt: skip
+
+    @cache  # noqa: B019  libraries live as long as the process
+    def kernel(self, name: str):
+        """(what emulator_launch calls, the types of the parameters)."""
+        if name not in self.kernels:
+            raise ValueError(f"there is no kernel {name!r}; the file has {', '.join(self.kernels) or 'none'}")
+        number = self.kernels.index(name)
+        signature = self.functions[f"emulator_signature_{number}"]
+        signature.restype = ctypes.c_char_p
+        call = ctypes.cast(self.functions[f"emulator_call_{number}"], ctypes.c_void_p)
+        return call, signature().decode().split()
+
+
+def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None, checked: bool = False) -> Library:
+    """Compile a .cu file's text, which includes others relative to `path`, unless an earlier run has done so.
+
+    `kernels` are the kernels to make callable, by default all that are no templates; an instance of a
+    template is written as in C++: "softmax<256>".
+    """
+    if kernels is None:
+        kernels = kernel_names(text)
+    calls = "\n".join(f"EMULATOR_KERNEL({number}, {name})" for number, name in enumerate(kernels))
+    # Dynamic shared memory has one place for all its names; #line keeps the file's own numbering.
+    body = DYNAMIC.sub(r"\2 *const \3 = reinterpret_cast<\2 *>(emulator::dynamic_shared());", text)
+    source = f'#line 1 "{path}"\n{body}\n#line 1 "emulator"\n{calls}\n'
+    flags = FLAGS + (CHECKED if checked else FAST) + [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    key = [compiler(), *flags, _everything_included(source, path.parent), *(f.read_text() for f in _own_files())]
+    digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+    library = cache_directory() / "emulator" / f"{path.stem}-{digest}.so"
+    if not library.exists():
+        _compile(source, path, flags, _runtime(checked), library)
+    return Library(library, kernels)
+
+
+def kernel_names(text: str) -> list[str]:
+    """The kernels defined in a .cu file that are no templates."""
+    return [m[1] for m in KERNEL.finditer(_without_comments(text)) if not _is_template(_without_comments(text), m)]
+
+
+@cache
+def compiler() -> str:
+    """The C++ compiler's command: $CXX, g++, c++ or clang++. CompilerMissing if there is none."""
+    for name in (os.environ.get("CXX"), "g++", "c++", "clang++"):
+        if name and shutil.which(name):
+            return name
+    raise CompilerMissing(
+        "the emulator needs a C++ compiler and there is none: install one (Debian and Ubuntu: apt install g++, "
+        "Fedora: dnf install gcc-c++, conda: conda install gxx), or name yours in the environment variable CXX"
+    )
+
+
+def _compile(source: str, path: Path, flags: list[str], objects: list[Path], library: Path) -> None:
+    command = ["-I", str(path.parent), "-include", str(HERE / "emulator.h"), "-x", "c++", "-", "-x", "none"]
+    _run([*flags, "-shared", *command, *map(str, objects)], library, source)
+
+
+def _runtime(checked: bool) -> list[Path]:
+    """The runtime's object files, compiled once for all kernels."""
+    made = []
+    for file in ["runtime.cpp", "checks.cpp"] if checked else ["runtime.cpp"]:
+        flags = [*FLAGS, "-O2", *(["-DEMULATOR_CHECKED"] if checked else [])]
+        key = "\0".join([compiler(), *flags, *(f.read_text() for f in _own_files())])
+        digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+        target = cache_directory() / "emulator" / f"{Path(file).stem}-{digest}.o"
+        if not target.exists():
+            _run([*flags, "-c", str(HERE / file)], target)
+        made.append(target)
+    return made
+
+
+def _run(arguments: list[str], target: Path, source: str | None = None) -> None:
+    """Run the compiler; its output appears under its name only when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as file:
+        unfinished = Path(file.name)
+    try:
+        result = subprocess.run(
+            [compiler(), *arguments, "-o", unfinished], input=source, capture_output=True, text=True
+        )
+        if result.returncode:
+            raise CompileError(result.stderr.strip())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@cache
+def _own_files() -> tuple[Path, ...]:
+    return tuple(sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp")]))
+
+
+def _everything_included(text: str, directory: Path) -> str:
+    """The text, followed by that of the files it includes from its own directory."""
+    found = [text]
+    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.MULTILINE):
+        file = directory / name
+        if file.is_file():
+            found.append(_everything_included(file.read_text(), file.parent))
+    return "\n".join(found)
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+
+
+def _is_template(text: str, match: re.Match) -> bool:
+    """Whether `template <...>` stands just before a kernel."""
+    return re.search(r"template\s*<[^;{}]*>\s*$", text[: match.start()]) is not None

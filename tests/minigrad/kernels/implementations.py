@@ -1,0 +1,39 @@
+"""Every implementation of a kernel as the parameter of one test suite."""
+
+import numpy as np
+import pytest
+
+from minigrad import kernels
+from minigrad.kernels.cuda import emulator
+
+MARKS = {"emulator": pytest.mark.emulator, "cuda": pytest.mark.gpu, "cublas": pytest.mark.gpu}
+
+
+def others(name: str) -> list:
+    """Parameters for all implementations but the reference; the emulator's in each order of threads."""
+    found = []
+    for backend in getattr(kernels, name).implementations:
+        orders = [f"emulator {order}" for order in emulator.ORDERS] if backend == "emulator" else [backend]
+        if backend != "reference":
+            found += [pytest.param(each, marks=MARKS.get(backend, ())) for each in orders]
+    return found
+
+
+def run(backend: str, name: str, *args):
+    """The kernel by that implementation, on numpy arrays and with numpy's results; a fallback fails."""
+    backend, _, order = backend.partition(" ")
+    with kernels.use(backend), kernels.strict(), emulator.order(order or "forward"):
+        if backend not in ("cuda", "cublas"):
+            return getattr(kernels, name)(*args)
+        import cupy
+
+        return _each(getattr(kernels, name)(*_each(args, np.ndarray, cupy.asarray)), cupy.ndarray, cupy.asnumpy)
+
+
+def _each(value, kind, convert):
+    """`value` with every array of that kind in it, also inside lists and tuples, converted."""
+    if isinstance(value, kind):
+        return convert(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_each(v, kind, convert) for v in value)
+    return value
