@@ -70,7 +70,7 @@ def _cuda(name: str, file: str) -> tuple[Implementation, Implementation]:
 
 
 def _kernel(name: str, file: str, minimum: int = 2048, worth=None, cuda: bool = False) -> Kernel:
-    """The usual case: numba from `minimum` elements on, below it and for float64 the reference; `cuda`: in CUDA C too."""
+    """The usual case: numba from `minimum` elements on, below it and for float64 the reference; `cuda` adds CUDA C."""
     kernel = Kernel(
         name,
         Implementation("numba", f"cpu.{file}:{name}", supports=_float32, worth=worth or _at_least(minimum)),

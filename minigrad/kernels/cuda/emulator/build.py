@@ -17,12 +17,11 @@ FLAGS = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-fno-math-errno", "-Wno
 FAST = ["-O2"]
 # The compiler calls a function of checks.cpp before every access to memory and for every index out of bounds.
 CHECKED = ["-O1", "-g", "-DEMULATOR_CHECKED", "-fsanitize=thread,bounds", "--param=tsan-instrument-func-entry-exit=0"]
-KERNEL = re.compile(
-    r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)"
-)
-DYNAMIC = re.compile(
-    r"extern\s+__shared__\s+((?:__align__\s*\(\d+\)\s*|alignas\s*\(\d+\)\s*)?)([\w:\s]+?)\s*(\w+)\s*\[\s*\]\s*;"
-)
+BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
+KERNEL = re.compile(rf"__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)")
+SHARED_ALIGNED = re.compile(r"__shared__\s+(alignas\s*\([^)]*\))")  # C++ wants these the other way round
+ALIGN = r"(?:(?:__align__|alignas)\s*\(\d+\)\s*)?"
+DYNAMIC = re.compile(rf"{ALIGN}extern\s+{ALIGN}__shared__\s+{ALIGN}([\w:\s]+?)\s*(\w+)\s*\[\s*\]\s*;")
 
 
 class CompilerMissing(RuntimeError):
@@ -67,7 +66,8 @@ def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None
         kernels = kernel_names(text)
     calls = "\n".join(f"EMULATOR_KERNEL({number}, {name})" for number, name in enumerate(kernels))
     # Dynamic shared memory has one place for all its names; #line keeps the file's own numbering.
-    body = DYNAMIC.sub(r"\2 *const \3 = reinterpret_cast<\2 *>(emulator::dynamic_shared());", text)
+    body = SHARED_ALIGNED.sub(r"\1 __shared__", text)
+    body = DYNAMIC.sub(r"\1 *const \2 = reinterpret_cast<\1 *>(emulator::dynamic_shared());", body)
     source = f'#line 1 "{path}"\n{body}\n#line 1 "emulator"\n{calls}\n'
     flags = FLAGS + (CHECKED if checked else FAST) + [f"-D{name}={value}" for name, value in sorted(defines.items())]
     key = [compiler(), *flags, _everything_included(source, path.parent), *(f.read_text() for f in _own_files())]
