@@ -11,7 +11,6 @@ import numpy as np
 DEVICES = ("cpu", "cuda")
 
 check_values_on_gpu = False  # detect_anomaly sets it
-_problem: list[str | None] = []  # what usable() found, once a process
 
 
 def array_module(array):
@@ -56,23 +55,7 @@ def looks_at_values(array) -> bool:
 
 
 def problem() -> str | None:
-    """Why no GPU can be used here, and what to do; None if one can. Looked up once a process."""
-    if not _problem:
-        _problem.append(_find_problem())
-    return _problem[0]
-
-
-def is_available() -> bool:
-    """Whether "cuda" can be used."""
-    return problem() is None
-
-
-def forget() -> None:
-    """Look anew at what there is."""
-    _problem.clear()
-
-
-def _find_problem() -> str | None:
+    """Why no GPU can be used here, and what to do; None if one can."""
     try:
         import cupy
     except ModuleNotFoundError:
@@ -86,6 +69,11 @@ def _find_problem() -> str | None:
         return "the driver finds no GPU"
     except runtime.CUDARuntimeError as error:
         return _explained(error, runtime)
+
+
+def is_available() -> bool:
+    """Whether "cuda" can be used."""
+    return problem() is None
 
 
 def _explained(error, runtime) -> str:

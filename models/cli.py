@@ -90,7 +90,7 @@ def _users_to_fix(error: Exception) -> bool:
     from models.text.files import DataError
 
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or isinstance(error, DataError)
+    return full or isinstance(error, (DataError, MemoryError))
 
 
 def _fail(error: Exception) -> int:

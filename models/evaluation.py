@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import minigrad as mg
+from models.placement import tensors_for
 from models.text.batching import evaluation_batches
 from models.text.tokenizer import Tokenizer
 
@@ -60,7 +61,7 @@ def mean_loss(model, ids: np.ndarray, batch_size: int = 16) -> float:
     try:
         total = 0.0
         for inputs, targets in evaluation_batches(ids, batch_size, model.config.context_length):
-            _, loss = model(mg.Tensor(inputs), mg.Tensor(targets))
+            _, loss = model(*tensors_for(model, (inputs, targets)))
             total += loss.item() * targets.size  # the last batch may be smaller
         return total / (len(ids) - 1)
     finally:

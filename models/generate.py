@@ -16,6 +16,7 @@ import numpy as np
 import minigrad as mg
 from minigrad.tensor import to_numpy
 from models.errors import UserError
+from models.placement import tensors_for
 from models.sampling import Sampling
 from models.text.files import DataError
 from models.text.tokenizer import StreamDecoder, Tokenizer
@@ -139,7 +140,7 @@ def _next_logits(model, ids: np.ndarray, caches) -> np.ndarray:
     if training:
         model.eval()
     try:
-        return to_numpy(model.next_logits(mg.Tensor(ids), caches).data)
+        return to_numpy(model.next_logits(*tensors_for(model, [ids]), caches).data)
     finally:
         if training:
             model.train()

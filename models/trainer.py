@@ -24,6 +24,7 @@ from models.early_stopping import EarlyStopping
 from models.errors import UserError
 from models.interrupt import StopOnSignal
 from models.log import JsonLog
+from models.placement import tensors_for
 from models.progress import Silence, progress
 from nn.optim import AdamW
 from nn.optim.lr_scheduler import LinearWarmupCosine
@@ -140,7 +141,6 @@ class Trainer:
         self.saved = None  # the step of the latest checkpoint
         self.early_stopping = EarlyStopping(config.patience) if config.patience and validation else None
         self.parameters = list(model.parameters())
-        self.device = self.parameters[0].device
         self.optimizer = AdamW(
             decay_groups(self.parameters, config.weight_decay), lr=config.learning_rate, betas=config.betas
         )
@@ -165,7 +165,8 @@ class Trainer:
             while self.step < config.steps and not self._out_of_patience() and not stop.signal:
                 started = time.perf_counter()
                 loss, tokens = self._accumulate_gradients()
-                norm = clip_grad_norm_(self.parameters, config.grad_clip or math.inf).item()
+                norm = clip_grad_norm_(self.parameters, config.grad_clip or math.inf)
+                loss, norm = mg.stack([loss, norm]).tolist()  # the one place where a step waits for the GPU
                 self._check_finite(loss, norm)
                 learning_rate = self.schedule.get_last_lr()[0]
                 self.optimizer.step()
@@ -201,7 +202,7 @@ class Trainer:
         with mg.no_grad():
             for batch in self.validation:
                 targets = batch[-1].size
-                total += self.loss(self.model, self._tensors(batch)).item() * targets
+                total += self.loss(self.model, tensors_for(self.model, batch)).item() * targets
                 count += targets
         self.model.train()
         return total / count
@@ -237,23 +238,19 @@ class Trainer:
         if self.early_stopping and "early_stopping" in state:
             self.early_stopping.load_state_dict(state["early_stopping"], checkpoint.best_weights)
 
-    def _accumulate_gradients(self) -> tuple[float, int]:
+    def _accumulate_gradients(self) -> tuple[mg.Tensor, int]:
         """One step's forward and backward passes: the mean loss and the number of tokens."""
         accumulation = self.config.gradient_accumulation
         total, tokens = 0.0, 0
         for _ in range(accumulation):
             batch = next(self.batches)
             tokens += batch[0].size
-            loss = self.loss(self.model, self._tensors(batch))
+            loss = self.loss(self.model, tensors_for(self.model, batch))
             if accumulation > 1:
                 loss = loss / accumulation
             loss.backward()
             total = total + loss.detach()
-        return total.item(), tokens  # the one place where a step waits for the GPU
-
-    def _tensors(self, batch) -> list[mg.Tensor]:
-        tensors = [mg.Tensor(array) for array in batch]
-        return tensors if self.device == "cpu" else [tensor.to(self.device) for tensor in tensors]
+        return total, tokens
 
     def _out_of_patience(self) -> bool:
         return self.early_stopping is not None and self.early_stopping.is_over

@@ -12,6 +12,7 @@ from typing import Literal
 from models.checkpoint import load_checkpoint
 from models.errors import UserError
 from models.evaluation import evaluate
+from models.placement import choose_device
 from models.text import corpora
 from models.text.batching import train_val_split
 
@@ -31,6 +32,7 @@ def report(
     split: Literal["val", "train", "all"] = "val",
     batch_size: int = 16,
     json: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
     """Loss, perplexity and bits per character of a trained model, over every token of a text once.
 
@@ -40,6 +42,7 @@ def report(
         split: The part to predict: the last tenth (val), which training leaves out, the rest (train), or all.
         batch_size: Windows that are predicted at once.
         json: Print one JSON object.
+        device: Where to compute; auto: on the GPU if there is one.
     """
     if batch_size < 1:
         raise UserError(f"--batch-size {batch_size}: expected at least 1")
@@ -53,7 +56,7 @@ def report(
     if split != "all":
         training, validation = train_val_split(ids)  # as the trainer does
         ids = validation if split == "val" else training
-    result = evaluate(checkpoint.model, checkpoint.tokenizer, ids, batch_size)
+    result = evaluate(checkpoint.model.to(choose_device(device)), checkpoint.tokenizer, ids, batch_size)
     found = {"data": data, "split": split} | dataclasses.asdict(result)
     print(dumps(found) if json else _table(found))
 

@@ -4,10 +4,12 @@ minigrad generate runs/play --prompt "ROMEO:" --max-tokens 500 --temperature 0.8
 """
 
 from pathlib import Path
+from typing import Literal
 
 from models.checkpoint import load_checkpoint
 from models.errors import UserError
 from models.generate import generate, generate_samples
+from models.placement import choose_device
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,6 +33,7 @@ def write(
     seed: int | None = None,
     num_samples: int = 1,
     cache: bool = True,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
     """Continue a text with a trained model, to standard output as it is written.
 
@@ -45,12 +48,13 @@ def write(
         stop: Strings that end the text; they are not written.
         seed: Repeats a text; without it, another one each time.
         num_samples: How many texts to write.
+        device: Where to compute; auto: on the GPU if there is one.
         cache: Keep keys and values of earlier tokens. Without it the text is the same, only slower.
     """
     checkpoint = load_checkpoint(directory, with_optimizer=False)
     if checkpoint.tokenizer is None:
         raise UserError(f"{directory} was saved without a tokenizer: it cannot write text")
-    model, tokenizer = checkpoint.model, checkpoint.tokenizer
+    model, tokenizer = checkpoint.model.to(choose_device(device)), checkpoint.tokenizer
     options = {
         "max_tokens": max_tokens,
         "temperature": temperature,

@@ -62,7 +62,8 @@ def prepare(
     Raises UserError or DataError for a text that cannot be had or has changed, and for a missing GPU.
     """
     device = use_device(run)
-    compile_ahead()
+    if device == "cpu":
+        compile_ahead()
     text = corpora.text(run.data)
     digest = unchanged_digest(run, text, checkpoint)
     mg.manual_seed(training.seed)

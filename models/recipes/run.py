@@ -16,6 +16,7 @@ from models import registry
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.configuration import Sections, parse_flags, read_toml, replace_fields
 from models.errors import UserError
+from models.placement import choose_device
 from models.plots import plot_losses
 from models.text import corpora
 from models.trainer import Result
@@ -114,23 +115,7 @@ def use_device(run: RunOptions) -> str:
     """ "cpu" or "cuda", as the run asks, with its threads set. Raises UserError for a GPU that cannot be used."""
     if run.threads:
         mg.threads.set_num_threads(run.threads)
-    if run.device == "cpu":
-        return run.device
-    problem = None
-    try:
-        import cupy
-
-        if cupy.cuda.runtime.getDeviceCount() == 0:
-            problem = "no GPU was found"
-    except ImportError:
-        problem = "cupy is not installed: pip install 'minigrad[cuda12]' or 'minigrad[cuda13]'"
-    except Exception as error:  # cupy's own kinds, for a driver that is missing or too old
-        problem = " ".join(str(error).split())
-    if problem is None:
-        return "cuda"
-    if run.device == "auto":
-        return "cpu"
-    raise UserError(f"--device cuda: {problem}. `minigrad doctor` says more; --device cpu needs no GPU")
+    return choose_device(run.device)
 
 
 def finish(run: RunOptions, result: Result) -> None:

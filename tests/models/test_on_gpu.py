@@ -1,0 +1,140 @@
+"""Training, checkpoints, evaluation and writing on a GPU; a run may change devices at a checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from models.checkpoint import load_checkpoint
+from models.commands.evaluate import main as evaluate
+from models.commands.generate import main as generate
+from models.commands.train import main as train
+from models.errors import UserError
+from models.evaluation import mean_loss
+from models.generate import generate_text
+from models.gpt import GPT, GPTConfig
+from models.log import read_log
+from models.placement import choose_device
+from models.text.batching import TokenBatches
+from models.text.tokenizers import ByteTokenizer
+from models.trainer import TrainConfig, Trainer
+from tests import fake_cupy
+
+IDS = np.random.default_rng(0).integers(0, 256, 3000)
+MODEL = GPTConfig(vocab_size=256, context_length=8, num_layers=2, num_heads=2, embedding_dim=16, dropout=0.2)
+CONFIG = TrainConfig(steps=8, batch_size=3, warmup_steps=2, eval_every=4, save_every=4, seed=7)
+
+
+def trainer(directory, device, config=CONFIG, model=None):
+    if model is None:
+        mg.manual_seed(config.seed)
+        model = GPT(MODEL)
+    return Trainer(
+        model.to(device),
+        TokenBatches(IDS, config.batch_size, MODEL.context_length, config.seed),
+        config,
+        validation=[next(TokenBatches(IDS, 4, 8, seed=5))],
+        tokenizer=ByteTokenizer(),
+        directory=directory,
+        log=directory / "log.jsonl",
+        quiet=True,
+    )
+
+
+def losses(directory):
+    return [[r["loss"], r["grad_norm"], r.get("val_loss", 0)] for r in read_log(directory / "log.jsonl")]
+
+
+def test_a_run_has_the_cpus_losses(tmp_path, cupy):
+    for device in ("cpu", "cuda"):
+        trainer(tmp_path / device, device).run()
+    np.testing.assert_allclose(losses(tmp_path / "cuda"), losses(tmp_path / "cpu"), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("first", "then"), [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+def test_a_run_continues_on_the_other_device(first, then, tmp_path, cupy):
+    trainer(tmp_path / "whole", "cpu").run()
+    begun = trainer(tmp_path / "run", first)
+    begun.sample = None
+    stop_after(begun, 4)
+    checkpoint = load_checkpoint(tmp_path / "run")
+    mg.manual_seed(999)
+    resumed = trainer(tmp_path / "run", then, model=checkpoint.model)
+    resumed.resume(checkpoint)
+    assert resumed.step == 4
+    resumed.run()
+    np.testing.assert_allclose(losses(tmp_path / "run"), losses(tmp_path / "whole"), rtol=1e-4, atol=1e-5)
+
+
+def stop_after(trainer, steps):
+    """The run up to a checkpoint, with the settings of the whole."""
+
+    class Enough(Exception):
+        pass
+
+    save = trainer.save
+
+    def save_and_stop():
+        save()
+        if trainer.step == steps:
+            raise Enough
+
+    trainer.save = save_and_stop
+    with pytest.raises(Enough):
+        trainer.run()
+
+
+@pytest.mark.parametrize("accumulation", [1, 3])
+def test_a_step_copies_the_batch_in_and_the_losses_out(accumulation, tmp_path):
+    config = TrainConfig(steps=6, batch_size=3, eval_every=0, gradient_accumulation=accumulation)
+    with fake_cupy.installed() as cupy:
+        run = trainer(tmp_path, "cuda", config)
+        run.directory, counts = None, []
+        step = run.optimizer.step
+
+        def count():
+            step()
+            counts.append(dict(cupy.copies))
+            cupy.copies.clear()
+
+        run.optimizer.step = count
+        run.run()
+    # inputs and targets of each batch in, loss and norm out together
+    assert counts[1:] == [{"to device": 2 * accumulation, "to host": 1}] * 5
+
+
+def test_writing_and_evaluating(cupy):
+    mg.manual_seed(0)
+    model = GPT(MODEL).eval()
+    options = {"max_tokens": 20, "temperature": 0.8, "seed": 3}
+    text = generate_text(model, ByteTokenizer(), "Once", **options)
+    loss = mean_loss(model, IDS[:100])
+    model.cuda()
+    assert generate_text(model, ByteTokenizer(), "Once", **options) == text
+    assert generate_text(model, ByteTokenizer(), "Once", use_cache=False, **options) == text
+    assert mean_loss(model, IDS[:100]) == pytest.approx(loss, rel=1e-5)
+
+
+def test_the_command_line(tmp_path, capsys, cupy):
+    text = tmp_path / "text.txt"
+    text.write_text("All is well that ends well. " * 60)
+    run = str(tmp_path / "run")
+    flags = ["--steps", "3", "--context-length", "8", "--embedding-dim", "8", "--num-layers", "1", "--num-heads", "2"]
+    assert train(["gpt", "--data", str(text), "--out", run, "--device", "cuda", *flags]) == 0
+    capsys.readouterr()
+    assert generate([run, "--prompt", "All", "--max-tokens", "5", "--seed", "1", "--device", "cuda"]) == 0
+    on_gpu = capsys.readouterr().out
+    assert generate([run, "--prompt", "All", "--max-tokens", "5", "--seed", "1", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == on_gpu
+    assert evaluate([run, "--json", "--device", "auto"]) == 0
+    assert json.loads(capsys.readouterr().out)["loss"] > 0
+
+
+def test_choosing_a_device(monkeypatch):
+    with fake_cupy.installed():
+        assert [choose_device(wanted) for wanted in ("cpu", "cuda", "auto")] == ["cpu", "cuda", "cuda"]
+    monkeypatch.setitem(__import__("sys").modules, "cupy", None)
+    assert [choose_device(wanted) for wanted in ("cpu", "auto")] == ["cpu", "cpu"]
+    with pytest.raises(UserError, match=r"--device cuda: cupy is not installed.*`minigrad doctor` says more"):
+        choose_device("cuda")
