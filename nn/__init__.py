@@ -13,9 +13,11 @@ from nn.activation import (
     Softplus,
     Tanh,
 )
+from nn.alignment import AdditiveAttention, DotProductAttention, GeneralAttention
 from nn.attention import MultiheadAttention
 from nn.cache import KVCache
 from nn.containers import ModuleDict, ModuleList, Sequential
+from nn.convolution import Conv1d
 from nn.dropout import Dropout
 from nn.embedding import Embedding
 from nn.large_vocabulary import HierarchicalSoftmax, NegativeSamplingLoss
@@ -33,6 +35,7 @@ from nn.loss import (
 )
 from nn.module import Module, Parameter
 from nn.normalization import LayerNorm, RMSNorm
+from nn.pooling import AdaptiveMaxPool1d, AvgPool1d, MaxOverTime, MaxPool1d, MeanOverTime
 from nn.positional import LearnedPositionalEmbedding, RotaryEmbedding, SinusoidalPositionalEncoding
 from nn.transformer import (
     DecoderCache,

@@ -11,6 +11,9 @@ import numpy as np
 from minigrad import ops
 from minigrad.devices import array_module, looks_at_values
 from minigrad.ops import (
+    adaptive_max_pool1d,
+    avg_pool1d,
+    conv1d,
     conv1d_max,
     dropout,
     elu,
@@ -19,6 +22,9 @@ from minigrad.ops import (
     leaky_relu,
     linear,
     log_softmax,
+    max_over_time,
+    max_pool1d,
+    mean_over_time,
     one_hot,
     relu,
     scaled_dot_product_attention,
@@ -310,8 +316,11 @@ def _reduce(op: str, losses, reduction: str):
 
 
 __all__ = [
+    "adaptive_max_pool1d",
+    "avg_pool1d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
     "conv1d_max",
     "cross_entropy",
     "dropout",
@@ -326,6 +335,9 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log_softmax",
+    "max_over_time",
+    "max_pool1d",
+    "mean_over_time",
     "mse_loss",
     "negative_sampling_loss",
     "nll_loss",

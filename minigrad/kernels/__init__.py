@@ -69,17 +69,23 @@ def _cuda(name: str, file: str) -> tuple[Implementation, Implementation]:
     )
 
 
-def _kernel(name: str, file: str, minimum: int = 2048, worth=None, cuda: bool = False) -> Kernel:
+def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda: bool = False) -> Kernel:
     """The usual case: numba from `minimum` elements on, below it and for float64 the reference; `cuda` adds CUDA C."""
     kernel = Kernel(
         name,
-        Implementation("numba", f"cpu.{file}:{name}", supports=_float32, worth=worth or _at_least(minimum)),
+        Implementation("numba", f"cpu.{file}:{name}", supports=supports, worth=worth or _at_least(minimum)),
         *(_cuda(name, file) if cuda else ()),
         Implementation("reference", f"reference.{file}:{name}"),
     )
     globals()[name] = kernel
     __all__.append(name)
     return kernel
+
+
+def _plain_convolution(*args) -> bool:
+    """float32, windows of neighbouring steps, one at every step, and one group."""
+    stride, _, dilation, groups = args[3:7]
+    return stride == dilation == groups == 1 and _float32(*args)
 
 
 def _both_float32(a, b) -> bool:
@@ -116,6 +122,8 @@ for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backwar
 for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):
     _kernel(_name, "activation")
 _kernel("dropout", "dropout")
+_kernel("conv1d", "conv1d", supports=_plain_convolution)
+_kernel("conv1d_backward", "conv1d", worth=_at_least(2048, argument=1), supports=_plain_convolution)  # of x
 _kernel("conv1d_max", "conv1d_max")
 _kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
 _kernel("embedding", "embedding", worth=_rows_at_least(2048))

@@ -20,6 +20,7 @@ from minigrad.ops.activation import (
 )
 from minigrad.ops.attention import dropout, scaled_dot_product_attention
 from minigrad.ops.conv1d_max import conv1d_max
+from minigrad.ops.convolution import conv1d
 from minigrad.ops.elementwise import (
     abs_ as abs,
 )
@@ -71,6 +72,7 @@ from minigrad.ops.index import gather, getitem, index_select, nonzero, scatter_a
 from minigrad.ops.linalg import einsum, linear, matmul
 from minigrad.ops.loss import cross_entropy
 from minigrad.ops.normalization import layer_norm, rms_norm
+from minigrad.ops.pooling import adaptive_max_pool1d, avg_pool1d, max_over_time, max_pool1d, mean_over_time
 from minigrad.ops.reduce import (
     all_ as all,
 )
@@ -119,6 +121,7 @@ from minigrad.ops.shape import (
 __all__ = [
     "abs",
     "activate",
+    "adaptive_max_pool1d",
     "add",
     "all",
     "amax",
@@ -127,6 +130,7 @@ __all__ = [
     "argmax",
     "argmin",
     "astype",
+    "avg_pool1d",
     "broadcast_to",
     "cat",
     "ceil",
@@ -134,6 +138,7 @@ __all__ = [
     "clamp",
     "clone",
     "contiguous",
+    "conv1d",
     "conv1d_max",
     "cos",
     "cross_entropy",
@@ -176,8 +181,11 @@ __all__ = [
     "masked_fill",
     "matmul",
     "max",
+    "max_over_time",
+    "max_pool1d",
     "maximum",
     "mean",
+    "mean_over_time",
     "min",
     "minimum",
     "mul",

@@ -119,6 +119,27 @@ def conv1d_max(x, weight, bias, lengths):
     return np.array(best)
 
 
+def conv1d(x, weight, bias=0.0, stride=1, padding=(0, 0), dilation=1, groups=1):
+    """Window by window and filter by filter."""
+    x = np.pad(x, ((0, 0), (0, 0), padding))
+    filters, channels, width = weight.shape
+    reach = dilation * (width - 1) + 1
+    y = np.zeros((len(x), filters, (x.shape[2] - reach) // stride + 1))
+    for f in range(filters):
+        first = f // (filters // groups) * channels
+        for t in range(y.shape[2]):
+            window = x[:, first : first + channels, t * stride : t * stride + reach : dilation]
+            y[:, f, t] = (window * weight[f]).sum((1, 2))
+    return y + np.reshape(bias, (-1, 1))
+
+
+def pool(x, reduce, size, stride, padding=0, dilation=1, fill=-np.inf):
+    """One window after the other."""
+    x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(padding, padding)], constant_values=fill)
+    starts = range(0, x.shape[-1] - dilation * (size - 1), stride)
+    return np.stack([reduce(x[..., t : t + dilation * (size - 1) + 1 : dilation], -1) for t in starts], -1)
+
+
 def cross_entropy(x, targets, weight=None, ignore=-100, smoothing=0.0):
     """Row by row, as the definition reads: minus the target distribution times log-probabilities."""
     weight = np.ones(x.shape[1]) if weight is None else weight
@@ -162,6 +183,7 @@ mask = np.array([[True, False, True, False]])
 targets = np.array([2, 0, -100, 1, 2])
 classes = np.array([2, 0, 3, 1, 2])
 text_lengths = np.array([5, 1, 3])
+ended = np.arange(4) >= np.array([[4], [2], [0]])  # padding of three texts
 blind = np.array([[True, False, True, True], [False, False, False, False], [True, True, True, False]])
 additive = real(3, 4)
 
@@ -294,6 +316,43 @@ OPS = [
     Op("log_softmax", lambda m, x: m.log_softmax(x, 0), lambda x: np.log(softmax(x, 0)), (real(4, 3),), variant="dim"),
     Op("conv1d_max", lambda m, x, w, b: m.conv1d_max(x, w, b, index(m, text_lengths)),
        lambda x, w, b: conv1d_max(x, w, b, text_lengths), (real(3, 5, 2), real(4, 2, 3), real(4)), torch=False),
+    *[
+        Op("conv1d", lambda m, *inputs, options=options: m.conv1d(*inputs, **options),
+           lambda *inputs, options=options, sides=sides: conv1d(*inputs, **{**options, "padding": sides}), inputs,
+           variant=name)
+        for name, options, sides, inputs in [
+            ("", {}, (0, 0), (real(2, 3, 6), real(4, 3, 3), real(4))),
+            ("no bias", {}, (0, 0), (real(2, 3, 5), real(2, 3, 2))),
+            ("width 1", {"padding": 1}, (1, 1), (real(2, 3, 4), real(4, 3, 1), real(4))),
+            ("same", {"padding": "same"}, (1, 2), (real(2, 2, 5), real(3, 2, 4), real(3))),
+            ("wide", {"padding": 4}, (4, 4), (real(2, 2, 3), real(2, 2, 5), real(2))),
+            ("everything", {"stride": 2, "padding": 3, "dilation": 2, "groups": 2}, (3, 3),
+             (real(2, 4, 6), real(6, 2, 3), real(6))),
+            ("depthwise", {"groups": 3, "padding": "valid"}, (0, 0), (real(1, 3, 5), real(3, 1, 2), real(3))),
+        ]
+    ],
+    Op("conv1d", lambda m, x, w: m.conv1d(x, w), lambda x, w: conv1d(x[None], w)[0], (real(2, 5), real(3, 2, 2)),
+       variant="unbatched"),
+    Op("max_pool1d", lambda m, x: m.max_pool1d(x, 2), lambda x: pool(x, np.max, 2, 2), (distinct(2, 3, 7),)),
+    Op("max_pool1d", lambda m, x: m.max_pool1d(x, 3, stride=2, padding=1, dilation=2),
+       lambda x: pool(x, np.max, 3, 2, 1, 2), (distinct(2, 3, 9),), variant="everything"),
+    Op("max_pool1d", lambda m, x: m.max_pool1d(x, 3, stride=2, ceil_mode=True),
+       lambda x: np.stack([x[:, :3].max(1), x[:, 2:5].max(1), x[:, 4:].max(1)], 1), (distinct(3, 6),), variant="ceil"),
+    Op("avg_pool1d", lambda m, x: m.avg_pool1d(x, 2), lambda x: pool(x, np.mean, 2, 2), (real(2, 3, 7),)),
+    Op("avg_pool1d", lambda m, x: m.avg_pool1d(x, 3, stride=1, padding=1),
+       lambda x: pool(x, np.mean, 3, 1, 1, fill=0.0), (real(2, 3, 5),), variant="padding"),
+    Op("avg_pool1d", lambda m, x: m.avg_pool1d(x, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+       lambda x: pool(x, np.nanmean, 3, 2, 1, fill=np.nan), (real(2, 3, 5),), variant="not the padding"),
+    Op("adaptive_max_pool1d", lambda m, x: m.adaptive_max_pool1d(x, 3),
+       lambda x: np.stack([x[..., :3].max(-1), x[..., 2:5].max(-1), x[..., 4:].max(-1)], -1), (distinct(2, 3, 7),)),
+    Op("max_over_time", lambda m, x: m.max_over_time(x), lambda x: x.max(1), (distinct(2, 4, 3),), torch=False),
+    Op("max_over_time", lambda m, x: m.max_over_time(x, index(m, ended)),
+       lambda x: np.stack([x[0].max(0), x[1, :2].max(0), 0 * x[2, 0]]), (distinct(3, 4, 2),), torch=False,
+       variant="mask"),
+    Op("mean_over_time", lambda m, x: m.mean_over_time(x), lambda x: x.mean(1), (real(2, 4, 3),), torch=False),
+    Op("mean_over_time", lambda m, x: m.mean_over_time(x, index(m, ended)),
+       lambda x: np.stack([x[0].mean(0), x[1, :2].mean(0), 0 * x[2, 0]]), (real(3, 4, 2),), torch=False,
+       variant="mask"),
     Op("cross_entropy", lambda m, x: m.cross_entropy(x, index(m, classes)),
        lambda x: cross_entropy(x, classes)[0].mean(), (real(5, 4),)),
     Op("cross_entropy", lambda m, x: m.cross_entropy(x, index(m, targets), reduction="none", label_smoothing=0.1),

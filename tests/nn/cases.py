@@ -76,6 +76,13 @@ def with_weights(module, x, **options):
     return out.sum() + (weights * weights).sum()
 
 
+def restated(nn):
+    """nn, or, in place of torch.nn, what we have beyond it written in torch."""
+    if nn.__name__ == "torch.nn":
+        from tests.nn import restated as nn
+    return nn
+
+
 def tensors_like(weight):
     """A constant tensor in the namespace of a module: torch's or ours."""
 
@@ -124,6 +131,49 @@ LAYERS = [
     Case("log-softmax", lambda nn: nn.LogSoftmax(dim=-1), [real(2, 3, 4)]),
     Case("sequential", lambda nn: nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2)), [real(3, 4)]),
 ]
+
+CONVOLUTION = [
+    Case("conv1d", lambda nn: nn.Conv1d(3, 4, 3), [real(2, 3, 6)]),
+    Case("conv1d-no-bias", lambda nn: nn.Conv1d(3, 4, 2, bias=False), [real(2, 3, 6)]),
+    Case("conv1d-same", lambda nn: nn.Conv1d(3, 2, 4, padding="same"), [real(2, 3, 5)]),
+    Case("conv1d-unbatched", lambda nn: nn.Conv1d(3, 2, 4, padding=2), [real(3, 5)]),
+    Case("conv1d-everything", lambda nn: nn.Conv1d(4, 6, 3, 2, 3, 2, 2), [real(2, 4, 7)]),
+    Case("max-pool", lambda nn: nn.MaxPool1d(2), [real(2, 3, 7)]),
+    Case("max-pool-everything", lambda nn: nn.MaxPool1d(3, 2, 1, 2, ceil_mode=True), [real(2, 3, 8)]),
+    Case("avg-pool", lambda nn: nn.AvgPool1d(3, 2), [real(2, 3, 7)]),
+    Case("avg-pool-everything", lambda nn: nn.AvgPool1d(3, 2, 1, True, False), [real(2, 3, 8)]),
+    Case("adaptive-max-pool", lambda nn: nn.AdaptiveMaxPool1d(1), [real(2, 3, 7)]),
+    Case("adaptive-max-pool-parts", lambda nn: nn.AdaptiveMaxPool1d(3), [real(2, 7)]),
+    Case("max-over-time", lambda nn: restated(nn).MaxOverTime(), [real(2, 4, 3)]),
+    Case("max-over-time-mask", lambda nn: restated(nn).MaxOverTime(), [real(3, 4, 3), padding(4, 1, 3)]),
+    Case("mean-over-time", lambda nn: restated(nn).MeanOverTime(), [real(2, 4, 3)]),
+    Case("mean-over-time-mask", lambda nn: restated(nn).MeanOverTime(), [real(3, 4, 3), padding(4, 1, 3)]),
+]
+
+
+def context_and_weights(module, query, *rest):
+    context, weights = module(query, *rest)
+    return context.sum() + (weights * weights).sum()
+
+
+def masked(module, query, key, mask):
+    return module(query, key, None, mask)[0]
+
+
+ALIGNMENT = [
+    Case("additive", lambda nn: restated(nn).AdditiveAttention(3, 4, 5), [real(2, 2, 3), real(2, 3, 4)],
+         context_and_weights),
+    Case("additive-mask", lambda nn: restated(nn).AdditiveAttention(3, 4, 5),
+         [real(2, 2, 3), real(2, 3, 4), padding(3, 1)], masked),
+    Case("general", lambda nn: restated(nn).GeneralAttention(3, 4), [real(2, 2, 3), real(2, 3, 4), real(2, 3, 2)],
+         context_and_weights),
+    Case("general-mask", lambda nn: restated(nn).GeneralAttention(3, 4),
+         [real(2, 2, 3), real(2, 3, 4), padding(3, 1)], masked),
+    Case("dot-product", lambda nn: restated(nn).DotProductAttention(), [real(2, 2, 4), real(2, 3, 4), real(2, 3, 2)],
+         context_and_weights),
+    Case("dot-product-scaled-mask", lambda nn: restated(nn).DotProductAttention(scaled=True),
+         [real(2, 2, 4), real(2, 3, 4), padding(3, 1)], masked),
+]  # fmt: skip
 
 ATTENTION = [
     Case("self", lambda nn: nn.MultiheadAttention(6, 2, batch_first=True), [real(2, 4, 6)], self_attention),
@@ -281,4 +331,4 @@ LOSSES = [
     ),
 ]
 
-CASES = [*LAYERS, *ATTENTION, *TRANSFORMERS, *LOSSES]
+CASES = [*LAYERS, *CONVOLUTION, *ALIGNMENT, *ATTENTION, *TRANSFORMERS, *LOSSES]

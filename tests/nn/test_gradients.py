@@ -24,6 +24,8 @@ OURS = [
          lambda m, x, pad: m(x, x, x, pad)),
     Case("blind-row-fused", lambda nn: nn.MultiheadAttention(4, 2, batch_first=True), [real(2, 3, 4), padding(3, 0)],
          lambda m, x, pad: self_attention(m, x, key_padding_mask=pad)),
+    Case("additive-one-query-blind", lambda nn: nn.AdditiveAttention(3, 4, 5),
+         [real(2, 3), real(2, 3, 4), padding(3, 0)], lambda m, q, k, pad: m(q, k, None, pad)[0]),
     Case("dropout", lambda nn: nn.Dropout(0.4), [real(4, 5)]),
     Case("encoder-layer-gelu-tanh", lambda nn: encoder_layer(nn, activation="gelu_tanh"), [real(1, 3, 4)]),
     Case("encoder-layer-dropout", lambda nn: nn.TransformerEncoderLayer(4, 2, 3, 0.3, batch_first=True),

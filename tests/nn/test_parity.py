@@ -125,7 +125,18 @@ def test_sizes_that_the_fast_kernels_take(options):
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-3, atol=3e-4, err_msg=name)
 
 
-FRESH = ("linear", "embedding", "embedding-padding", "self", "no-bias", "kdim-vdim", "encoder-layer", "decoder-layer")
+FRESH = (
+    "linear",
+    "conv1d-everything",
+    "additive",
+    "embedding",
+    "embedding-padding",
+    "self",
+    "no-bias",
+    "kdim-vdim",
+    "encoder-layer",
+    "decoder-layer",
+)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in FRESH], ids=lambda case: case.name)
@@ -173,6 +184,8 @@ def test_initialisers():
     "build",
     [
         lambda nn: nn.Linear(3, 4),
+        lambda nn: nn.MaxPool1d(3, padding=1),
+        lambda nn: nn.AdaptiveMaxPool1d(1),
         lambda nn: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Identity()),
         lambda nn: nn.ModuleDict({"a": nn.Embedding(5, 3, padding_idx=0), "b": nn.RMSNorm((2, 3))}),
         lambda nn: nn.Sequential(nn.Flatten(), nn.Sequential(nn.GELU("tanh"), nn.LeakyReLU(0.2))),

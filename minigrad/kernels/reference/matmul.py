@@ -37,9 +37,11 @@ def _product(a, b):
 
 
 def _for_blas(x):
-    """x, copied if neither its rows nor its columns are contiguous: numpy would leave BLAS for a slow loop."""
-    row, column = x.strides[-2:]
-    return x if x.itemsize in (row, column) else np.ascontiguousarray(x)
+    """x, copied if neither its rows nor its columns are contiguous, or if they overlap (the windows of a
+    convolution): numpy would leave BLAS for a slow loop."""
+    (rows, columns), (row, column), item = x.shape[-2:], x.strides[-2:], x.itemsize
+    fits = (column == item and row >= columns * item) or (row == item and column >= rows * item)
+    return x if fits else np.ascontiguousarray(x)
 
 
 def _check(a, b):
