@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import minigrad as mg
+from models.metrics import perplexity
 from models.placement import tensors_for
 from models.text.batching import evaluation_batches
 from models.text.tokenizer import Tokenizer
@@ -45,7 +46,7 @@ def evaluate(model, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16)
     bits = loss * (len(ids) - 1) / math.log(2)
     return Evaluation(
         loss=loss,
-        perplexity=math.exp(loss) if loss < 700 else math.inf,
+        perplexity=perplexity(loss),
         bits_per_character=bits / len(text),
         bits_per_byte=bits / len(text.encode()),
         tokens=len(ids) - 1,
