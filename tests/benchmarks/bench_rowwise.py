@@ -1,7 +1,12 @@
 """Row-wise, element-wise and optimiser kernels beside torch eager, float32, two threads each, in turn.
 
-python -m tests.benchmarks.bench_rowwise
+    python -m tests.benchmarks.bench_rowwise [WORD ...]      only the rows whose name has one of the words
+
+Each side loads its own library alone: torch's thread pool would slow our kernels down, and our setting of
+malloc would speed torch's up.
 """
+
+import sys
 
 import numpy as np
 
@@ -9,163 +14,194 @@ from tests.benchmarks.turns import compare_all, machine, table
 
 THREADS = 2
 SHAPES = ((768, 128), (1024, 256), (8192, 1024))
+LOGITS = ((768, 65), (512, 50257))  # rows, classes
+TABLES = ((65, 128, 768), (50257, 256, 512))  # vocabulary, dim, ids
+PARAMETERS = (1_000_000, 10_000_000)
 
 
-def ours() -> dict:
+def ours(words=()) -> dict:
     """Our kernels by name and shape."""
-    import torch
-
     from minigrad.threads import set_num_threads
 
     set_num_threads(THREADS)
-    return {f"{kernel}, {shape}": step for kernel, shape, step, _ in _cases(torch)}
+    return _chosen(words, our_rows, our_cross_entropy, our_embedding, our_optimizers)
 
 
-def eager() -> dict:
-    """PyTorch's."""
+def eager(words=()) -> dict:
+    """PyTorch's, below its autograd, by the same names."""
     import torch
 
     torch.set_num_threads(THREADS)
-    return {f"{kernel}, {shape}": step for kernel, shape, _, step in _cases(torch)}
+    return _chosen(words, torch_rows, torch_cross_entropy, torch_embedding, torch_optimizers)
 
 
-def _cases(torch):
-    """(kernel, shape, our call, torch's call) of everything measured."""
-    for shape in SHAPES:
-        yield from _rowwise(torch, shape)
-    for rows, classes in ((768, 65), (512, 50257)):
-        yield from _cross_entropy(torch, rows, classes)
-    for vocabulary, dim, tokens in ((65, 128, 768), (50257, 256, 512)):
-        yield from _embedding(torch, vocabulary, dim, tokens)
-    for count in (1_000_000, 10_000_000):
-        yield from _optimizers(torch, count)
+def _chosen(words, rows, cross_entropy, embedding, optimizers) -> dict:
+    steps = {}
+    for make, arguments in ((rows, SHAPES), (cross_entropy, LOGITS), (embedding, TABLES), (optimizers, PARAMETERS)):
+        for argument in arguments:
+            named = make(*argument) if isinstance(argument, tuple) else make(argument)
+            size = "×".join(map(str, argument)) if isinstance(argument, tuple) else f"{argument:,} in 50"
+            for kernel, step in named.items():
+                steps[f"{kernel}, {size}"] = step
+    return {name: step for name, step in steps.items() if not words or any(word in name for word in words)}
 
 
-def _rowwise(torch, shape):
+# ---- rows and elements ---------------------------------------------------------------------
+
+
+def _row_arrays(rows: int, n: int):
+    """x, grad, weight, bias, and what a forward pass hands to the backward one: softmax(x), mean, 1/deviation."""
+    rng = np.random.default_rng(0)
+    x, grad = (rng.standard_normal((rows, n), np.float32) for _ in range(2))
+    weight, bias = (rng.standard_normal(n, np.float32) for _ in range(2))
+    y = np.exp(x - x.max(-1, keepdims=True))
+    y /= y.sum(-1, keepdims=True)
+    return x, grad, weight, bias, y, x.mean(-1), 1 / np.sqrt(x.var(-1) + 1e-5)
+
+
+def our_rows(rows: int, n: int) -> dict:
     from minigrad.kernels.cpu import activation, dropout, normalization, softmax
 
+    x, grad, weight, bias, y, mean, rstd = _row_arrays(rows, n)
+    return {
+        "softmax": lambda: softmax.softmax(x),
+        "softmax_backward": lambda: softmax.softmax_backward(grad, y),
+        "log_softmax": lambda: softmax.log_softmax(x),
+        "layer_norm": lambda: normalization.layer_norm(x, weight, bias, 1e-5),
+        "layer_norm_backward": lambda: normalization.layer_norm_backward(grad, x, weight, mean, rstd),
+        "rms_norm": lambda: normalization.rms_norm(x, weight, 1e-5),
+        "gelu tanh": lambda: activation.gelu(x, "tanh"),
+        "gelu_backward tanh": lambda: activation.gelu_backward(grad, x, "tanh"),
+        "gelu none": lambda: activation.gelu(x, "none"),
+        "gelu_backward none": lambda: activation.gelu_backward(grad, x, "none"),
+        "silu": lambda: activation.silu(x),
+        "silu_backward": lambda: activation.silu_backward(grad, x),
+        "dropout": lambda: dropout.dropout(x, 0.1, 1),
+    }
+
+
+def torch_rows(rows: int, n: int) -> dict:
+    import torch
+
+    aten = torch.ops.aten
+    x, grad, weight, bias, y, mean, rstd = map(torch.from_numpy, _row_arrays(rows, n))
+    mean, rstd = mean[:, None], rstd[:, None]
+    return {
+        "softmax": lambda: torch.softmax(x, -1),
+        "softmax_backward": lambda: aten._softmax_backward_data(grad, y, -1, torch.float32),
+        "log_softmax": lambda: torch.log_softmax(x, -1),
+        "layer_norm": lambda: aten.native_layer_norm(x, [n], weight, bias, 1e-5),
+        "layer_norm_backward": lambda: aten.native_layer_norm_backward(
+            grad, x, [n], mean, rstd, weight, bias, [True] * 3
+        ),
+        "rms_norm": lambda: torch.nn.functional.rms_norm(x, [n], weight, 1e-5),
+        "gelu tanh": lambda: aten.gelu(x, approximate="tanh"),
+        "gelu_backward tanh": lambda: aten.gelu_backward(grad, x, approximate="tanh"),
+        "gelu none": lambda: aten.gelu(x, approximate="none"),
+        "gelu_backward none": lambda: aten.gelu_backward(grad, x, approximate="none"),
+        "silu": lambda: aten.silu(x),
+        "silu_backward": lambda: aten.silu_backward(grad, x),
+        "dropout": lambda: aten.native_dropout(x, 0.1, True),
+    }
+
+
+# ---- losses and tables ---------------------------------------------------------------------
+
+
+def _logits(rows: int, classes: int):
     rng = np.random.default_rng(0)
-    x, grad = (rng.standard_normal(shape, np.float32) for _ in range(2))
-    weight, bias = (rng.standard_normal(shape[1], np.float32) for _ in range(2))
-    tx, tgrad, tweight, tbias = (torch.from_numpy(a) for a in (x, grad, weight, bias))
-    aten = torch.ops.aten  # the kernels below torch's functions: no autograd on their side either
-    name = "×".join(map(str, shape))
-
-    y = softmax.softmax(x)
-    ty = torch.from_numpy(y)
-    yield "softmax", name, lambda: softmax.softmax(x), lambda: torch.softmax(tx, -1)
-    yield (
-        "softmax_backward",
-        name,
-        lambda: softmax.softmax_backward(grad, y),
-        lambda: aten._softmax_backward_data(tgrad, ty, -1, torch.float32),
-    )
-    yield "log_softmax", name, lambda: softmax.log_softmax(x), lambda: torch.log_softmax(tx, -1)
-
-    _, mean, rstd = normalization.layer_norm(x, weight, bias, 1e-5)
-    tmean, trstd = (torch.from_numpy(a[:, None]) for a in (mean, rstd))
-    n = [shape[1]]
-    yield (
-        "layer_norm",
-        name,
-        lambda: normalization.layer_norm(x, weight, bias, 1e-5),
-        lambda: aten.native_layer_norm(tx, n, tweight, tbias, 1e-5),
-    )
-    yield (
-        "layer_norm_backward",
-        name,
-        lambda: normalization.layer_norm_backward(grad, x, weight, mean, rstd),
-        lambda: aten.native_layer_norm_backward(tgrad, tx, n, tmean, trstd, tweight, tbias, [True] * 3),
-    )
-    yield (
-        "rms_norm",
-        name,
-        lambda: normalization.rms_norm(x, weight, 1e-5),
-        lambda: torch.nn.functional.rms_norm(tx, n, tweight, 1e-5),
-    )
-    for approximate in ("tanh", "none"):
-        yield (
-            f"gelu {approximate}",
-            name,
-            lambda a=approximate: activation.gelu(x, a),
-            lambda a=approximate: aten.gelu(tx, approximate=a),
-        )
-        yield (
-            f"gelu_backward {approximate}",
-            name,
-            lambda a=approximate: activation.gelu_backward(grad, x, a),
-            lambda a=approximate: aten.gelu_backward(tgrad, tx, approximate=a),
-        )
-    yield "silu", name, lambda: activation.silu(x), lambda: aten.silu(tx)
-    yield "silu_backward", name, lambda: activation.silu_backward(grad, x), lambda: aten.silu_backward(tgrad, tx)
-    yield "dropout", name, lambda: dropout.dropout(x, 0.1, 1), lambda: aten.native_dropout(tx, 0.1, True)
+    return rng.standard_normal((rows, classes), np.float32), rng.integers(0, classes, rows)
 
 
-def _cross_entropy(torch, rows, classes):
+def our_cross_entropy(rows: int, classes: int) -> dict:
     from minigrad.kernels.cpu import cross_entropy as ce
 
-    rng = np.random.default_rng(0)
-    logits = rng.standard_normal((rows, classes), np.float32)
-    targets = rng.integers(0, classes, rows)
+    logits, targets = _logits(rows, classes)
     grad = np.full(rows, 1 / rows, np.float32)
-    tlogits, ttargets = torch.from_numpy(logits).requires_grad_(), torch.from_numpy(targets)
 
-    def ours():
+    def step():
         _, lse = ce.cross_entropy(logits, targets, -100, 0.0, None)
         return ce.cross_entropy_backward(grad, logits, targets, lse, -100, 0.0, None)
 
-    def theirs():
-        return torch.autograd.grad(torch.nn.functional.cross_entropy(tlogits, ttargets), tlogits)
-
-    yield "cross_entropy + backward", f"{rows}×{classes}", ours, theirs
+    return {"cross_entropy + backward": step}
 
 
-def _embedding(torch, vocabulary, dim, tokens):
-    from minigrad.kernels.cpu import embedding
+def torch_cross_entropy(rows: int, classes: int) -> dict:
+    import torch
 
+    logits, targets = map(torch.from_numpy, _logits(rows, classes))
+    logits.requires_grad_()
+    loss = torch.nn.functional.cross_entropy
+    return {"cross_entropy + backward": lambda: torch.autograd.grad(loss(logits, targets), logits)}
+
+
+def _table(vocabulary: int, dim: int, tokens: int):
+    """weight, ids, gradient of the rows that were looked up."""
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((vocabulary, dim), np.float32)
-    grad = rng.standard_normal((tokens, dim), np.float32)
-    ids = rng.integers(0, vocabulary, tokens)
-    tweight, tgrad, tids = (torch.from_numpy(a) for a in (weight, grad, ids))
+    return weight, rng.integers(0, vocabulary, tokens), rng.standard_normal((tokens, dim), np.float32)
+
+
+def our_embedding(vocabulary: int, dim: int, tokens: int) -> dict:
+    from minigrad.kernels.cpu import embedding
+
+    weight, ids, grad = _table(vocabulary, dim, tokens)
+    return {
+        "embedding": lambda: embedding.embedding(weight, ids),
+        "embedding_backward": lambda: embedding.embedding_backward(
+            grad, ids, np.zeros((vocabulary, dim), np.float32), None
+        ),
+    }
+
+
+def torch_embedding(vocabulary: int, dim: int, tokens: int) -> dict:
+    import torch
+
     aten = torch.ops.aten
-    name = f"{vocabulary}×{dim}, {tokens} ids"
-    yield "embedding", name, lambda: embedding.embedding(weight, ids), lambda: aten.embedding(tweight, tids)
-    yield (
-        "embedding_backward",
-        name,
-        lambda: embedding.embedding_backward(grad, ids, np.zeros((vocabulary, dim), np.float32), None),
-        lambda: aten.embedding_dense_backward(tgrad, tids, vocabulary, -1, False),
-    )
+    weight, ids, grad = map(torch.from_numpy, _table(vocabulary, dim, tokens))
+    return {
+        "embedding": lambda: aten.embedding(weight, ids),
+        "embedding_backward": lambda: aten.embedding_dense_backward(grad, ids, vocabulary, -1, False),
+    }
 
 
-def _optimizers(torch, count):
-    """A transformer's mixture: most parameters in a few large arrays, many small ones beside them."""
-    from minigrad.kernels.cpu import optimizer
+# ---- optimisers ----------------------------------------------------------------------------
 
+
+def _parameters(count: int) -> list[list]:
+    """Parameters, gradients and two moments: most of them in a few large arrays, many small ones beside them."""
     rng = np.random.default_rng(0)
     sizes = [count // 10] * 10 + [256] * 40
-    lists = [[abs(rng.standard_normal(size, np.float32)) for size in sizes] for _ in range(4)]
-    tensors = [[torch.from_numpy(a.copy()) for a in arrays] for arrays in lists]
-    for parameter, grad in zip(tensors[0], tensors[1], strict=True):
+    return [[abs(rng.standard_normal(size, np.float32)) for size in sizes] for _ in range(4)]
+
+
+def our_optimizers(count: int) -> dict:
+    from minigrad.kernels.cpu import optimizer
+
+    lists = _parameters(count)
+    return {
+        "adamw (torch: fused)": lambda: optimizer.adamw(*lists, 10, 1e-6, 0.9, 0.999, 1e-8, 0.01, True),
+        "sgd, momentum (torch: foreach)": lambda: optimizer.sgd(*lists[:3], 1e-6, 0.9, 0.0, False, 0.0, False),
+        "grad_norm": lambda: optimizer.grad_norm(lists[1]),
+        "scale": lambda: optimizer.scale(lists[1], 1.0),
+    }
+
+
+def torch_optimizers(count: int) -> dict:
+    import torch
+
+    parameters, grads, *_ = ([torch.from_numpy(a) for a in arrays] for arrays in _parameters(count))
+    for parameter, grad in zip(parameters, grads, strict=True):
         parameter.grad = grad
-    fused = torch.optim.AdamW(tensors[0], lr=1e-6, fused=True)
-    sgd = torch.optim.SGD(tensors[0], lr=1e-6, momentum=0.9, foreach=True)
-    name = f"{count:,} in {len(sizes)}"
-    hyper = (10, 1e-6, 0.9, 0.999, 1e-8, 0.01, True)
-    yield "adamw (torch: fused)", name, lambda hyper=hyper: optimizer.adamw(*lists, *hyper), fused.step
-    hyper = (1e-6, 0.9, 0.0, False, 0.0, False)
-    yield "sgd, momentum (torch: foreach)", name, lambda hyper=hyper: optimizer.sgd(*lists[:3], *hyper), sgd.step
-    yield (
-        "grad_norm",
-        name,
-        lambda: optimizer.grad_norm(lists[1]),
-        lambda: torch.nn.utils.get_total_norm(tensors[1]),
-    )
-    yield "scale", name, lambda: optimizer.scale(lists[1], 1.0), lambda: torch._foreach_mul_(tensors[1], 1.0)
+    return {
+        "adamw (torch: fused)": torch.optim.AdamW(parameters, lr=1e-6, fused=True).step,
+        "sgd, momentum (torch: foreach)": torch.optim.SGD(parameters, lr=1e-6, momentum=0.9, foreach=True).step,
+        "grad_norm": lambda: torch.nn.utils.get_total_norm(grads),
+        "scale": lambda: torch._foreach_mul_(grads, 1.0),
+    }
 
 
 if __name__ == "__main__":
     print(f"{machine()}; {THREADS} threads\n")
     here = "tests.benchmarks.bench_rowwise"
-    print(table(compare_all("torch eager", f"{here}:ours", f"{here}:eager", {})))
+    print(table(compare_all("torch eager", f"{here}:ours", f"{here}:eager", {"words": tuple(sys.argv[1:])})))

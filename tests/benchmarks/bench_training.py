@@ -1,9 +1,10 @@
 """Training steps against PyTorch: mini-GPT and MLP, AdamW, gradient clipping, float32, two threads.
 
-    python -m tests.benchmarks.bench_training [--compile]
+    python -m tests.benchmarks.bench_training [--compile] [WORD ...]
 
 Both sides do the whole step on the same shapes: forward, loss, backward, clip to
-norm 1, AdamW, zero_grad. With --compile torch.compile is a second opponent.
+norm 1, AdamW, zero_grad. With --compile torch.compile is a second opponent; with
+words, only the rows whose name has one of them are measured.
 """
 
 import importlib
@@ -195,22 +196,21 @@ for _make in (torch_gpt, torch_mlp, torch_chain):
 
 def main(arguments: list[str]) -> None:
     here = "tests.benchmarks.bench_training"
-    print(f"{machine()}; {THREADS} threads\n")
-    results = []
+    compiled, words = "--compile" in arguments, [a for a in arguments if a != "--compile"]
+    rows = []  # work, opponent, ours, theirs, options, rounds
     for work, options in GPTS.items():
         rounds = {"rounds": 30, "steps": 5} if options["width"] == 128 else {"rounds": 7, "steps": 1}
-        results.append(compare(work, "torch eager", f"{here}:our_gpt", f"{here}:torch_gpt", options, **rounds))
-        print(table(results[-1:]).splitlines()[-1], flush=True)
-        if "--compile" in arguments:
-            fast = {**options, "compiled": True}
-            results.append(compare(work, "torch.compile", f"{here}:our_gpt", f"{here}:torch_gpt", fast, **rounds))
+        rows.append((work, "torch eager", "our_gpt", "torch_gpt", options, rounds))
+        if compiled:
+            rows.append((work, "torch.compile", "our_gpt", "torch_gpt", {**options, "compiled": True}, rounds))
+    rows.append(("MLP 128×256→512→10", "torch eager", "our_mlp", "torch_mlp", {}, {"rounds": 15, "steps": 50}))
+    rows.append(("chain of 1,000 ops", "torch eager", "our_chain", "torch_chain", {}, {"rounds": 15, "steps": 5}))
+    print(f"{machine()}; {THREADS} threads\n")
+    results = []
+    for work, opponent, ours, theirs, options, rounds in rows:
+        if not words or any(word in work for word in words):
+            results.append(compare(work, opponent, f"{here}:{ours}", f"{here}:{theirs}", options, **rounds))
             print(table(results[-1:]).splitlines()[-1], flush=True)
-    results.append(
-        compare("MLP 128×256→512→10", "torch eager", f"{here}:our_mlp", f"{here}:torch_mlp", {}, rounds=15, steps=50)
-    )
-    results.append(
-        compare("chain of 1,000 ops", "torch eager", f"{here}:our_chain", f"{here}:torch_chain", {}, rounds=15, steps=5)
-    )
     print()
     print(table(results))
 
