@@ -9,7 +9,6 @@ signature of the function of the same name in reference/, whose docstring is its
 specification. The tables below give the order in which they are tried.
 """
 
-from itertools import chain
 from math import prod
 
 import numpy as np
@@ -18,14 +17,21 @@ from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFa
 
 SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
 
+FLOAT32 = np.dtype(np.float32)
+
 __all__ = ["BACKENDS", "Implementation", "Kernel", "KernelFallback", "strict", "use"]
 
 
 def _float32(*args) -> bool:
     """Every floating array among the arguments (and in lists among them) is float32 in numpy."""
-    for arg in chain.from_iterable(a if type(a) is list else (a,) for a in args):
-        if isinstance(arg, np.ndarray) and arg.dtype.kind == "f" and arg.dtype != np.float32:
-            return False
+    for arg in args:
+        if type(arg) is list:
+            if not _float32(*arg):
+                return False
+        elif isinstance(arg, np.ndarray):
+            dtype = arg.dtype
+            if dtype is not FLOAT32 and dtype.kind == "f" and dtype != FLOAT32:
+                return False
     return True
 
 

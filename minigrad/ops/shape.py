@@ -118,7 +118,26 @@ class Split(Function):
         return tuple(pieces)
 
     def backward(self, *grads):
-        return cat(grads, self.dim)
+        joined = _side_by_side(grads, self.dim)
+        return cat(grads, self.dim) if joined is None else joined
+
+
+def _side_by_side(pieces, dim: int):
+    """The pieces joined along dim without a copy, if they are views of one numpy array and lie so in it; or None.
+
+    The attention kernel writes the gradients of query, key and value in this way.
+    """
+    first = pieces[0]
+    base = first.base if isinstance(first, np.ndarray) else None
+    if base is None:
+        return None
+    address = first.ctypes.data
+    for piece in pieces:
+        if getattr(piece, "base", None) is not base or piece.strides != first.strides or piece.ctypes.data != address:
+            return None
+        address += piece.shape[dim] * piece.strides[dim]
+    shape = (*first.shape[:dim], sum(piece.shape[dim] for piece in pieces), *first.shape[dim + 1 :])
+    return np.lib.stride_tricks.as_strided(first, shape)
 
 
 class Unbind(Function):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.function import Function, Identity, unbroadcast
+from minigrad.ops.shape import Split
 from minigrad.tensor import Tensor
 
 
@@ -535,3 +536,13 @@ def test_needs_input_grad():
 
     Needs()(leaf(3), mg.ones(3, dtype=np.float64)).sum().backward()
     assert seen == [(True, False)]
+
+
+@given(st.permutations(range(3)), st.integers(0, 2), st.booleans())
+def test_split_joins_gradients_without_a_copy_only_where_they_lie_side_by_side(order, dim, same_array):
+    together = np.arange(12.0**3).reshape(12, 12, 12)[..., ::-1].swapaxes(0, 1)  # any strides will do
+    pieces = np.split(together, (3, 7), axis=dim)
+    grads = [pieces[i] if same_array else pieces[i].copy() for i in order]
+    joined = Split([g.shape[dim] for g in grads], dim).backward(*grads)
+    np.testing.assert_array_equal(joined, np.concatenate(grads, dim))
+    assert np.shares_memory(joined, together) == (same_array and list(order) == [0, 1, 2])

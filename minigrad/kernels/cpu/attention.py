@@ -53,9 +53,14 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
     batch, heads, query_time, head_dim = q.shape
     kv_heads, key_time, value_dim = v.shape[1:]
     problem = _problem(q, k, v, mask, causal_offset, scale, dropout_p, seed)
-    dq = _heads_inside_time(batch, heads, query_time, head_dim)
-    dk = _heads_inside_time(batch, kv_heads, key_time, head_dim)
-    dv = _heads_inside_time(batch, kv_heads, key_time, value_dim)
+    if (query_time, head_dim) == (key_time, value_dim):
+        # One array for all three: the gradient of the product that made q, k and v together is then there already.
+        together = _heads_inside_time(batch, heads + 2 * kv_heads, key_time, head_dim)
+        dq, dk, dv = np.split(together, (heads, heads + kv_heads), axis=1)
+    else:
+        dq = _heads_inside_time(batch, heads, query_time, head_dim)
+        dk = _heads_inside_time(batch, kv_heads, key_time, head_dim)
+        dv = _heads_inside_time(batch, kv_heads, key_time, value_dim)
     # A worker has all keys of a key/value head or, when there are too few heads for the workers, a
     # share of them; the shares' sums of dq are added up in order afterwards.
     workers = numba.get_num_threads()
@@ -209,7 +214,12 @@ def _forward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, out
     m, l = np.empty(OUTER, np.float32), np.empty(OUTER, np.float32)
     shift, shrink = np.empty(OUTER, np.float32), np.empty(OUTER, np.float32)
 
-    for task in range(worker, batch * heads * _round_up(query_time, OUTER) // OUTER, workers):
+    tasks = batch * heads * (_round_up(query_time, OUTER) // OUTER)
+    run = max(1, batch * heads // workers)
+    for turn in range(_round_up(tasks, run * workers) // workers):
+        task = (turn // run * workers + worker) * run + turn % run
+        if task >= tasks:
+            break
         b, h = task // heads % batch, task % heads
         start = task // (batch * heads) * OUTER
         rows = min(OUTER, query_time - start)
@@ -397,7 +407,8 @@ def _backward_worker(worker, workers, q, k, v, mask, offset, scale, dropping, gr
     dk_tile, dv_tile = np.empty((OUTER, q_padded), np.float32), np.empty((OUTER, v_padded), np.float32)
     delta = np.empty((group, query_time), np.float32)  # rowsum(grad * out)
 
-    for task in range(worker, batch * kv_heads * shares, workers):
+    tasks = batch * kv_heads * shares
+    for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
         share = task % shares
         b, kv_head = task // shares // kv_heads, task // shares % kv_heads
         for h in range(kv_head * group, (kv_head + 1) * group):

@@ -42,7 +42,7 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
 
     With P the probabilities and dP = grad vᵀ, the softmax's gradient is P ∘ (dP - rowsum(P ∘ dP)),
     and rowsum(P ∘ dP) = rowsum(grad ∘ out), which needs no matrix (Dao et al., "FlashAttention",
-    2022, appendix B.2; it holds with dropout as well). Same memory layout as out.
+    2022, appendix B.2; it holds with dropout as well). In memory, too, the heads are inside time.
     """
     xp = array_module(q)
     check_shapes(q, k, v)
