@@ -14,6 +14,7 @@ threads.configure()  # before numpy starts its own threads
 memory.keep_freed_memory()
 
 from minigrad import kernels, methods, ops
+from minigrad.amp import autocast
 from minigrad.anomaly import AnomalyError, detect_anomaly
 from minigrad.checkpointing import checkpoint
 from minigrad.creation import (
@@ -36,6 +37,7 @@ from minigrad.creation import (
     zeros_like,
 )
 from minigrad.function import Function, GradientError, enable_grad, grad, is_grad_enabled, no_grad
+from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import draw_graph
 from minigrad.io import load, save

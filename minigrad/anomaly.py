@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad import devices
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.function import PartialGradient, observers
 from minigrad.tensor import to_numpy
 
@@ -78,7 +79,7 @@ def user_line() -> str:
 
 
 def _floating(x) -> bool:
-    return isinstance(x, float) or (hasattr(x, "dtype") and x.dtype.kind == "f")
+    return isinstance(x, float) or (hasattr(x, "dtype") and x.dtype.kind in FLOATING)
 
 
 def _fault(x) -> str | None:

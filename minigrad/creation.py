@@ -4,6 +4,7 @@ import numpy as np
 
 from minigrad import random
 from minigrad.devices import array_module, device_of, library, move
+from minigrad.dtypes import as_dtype
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap
 
 
@@ -32,17 +33,17 @@ def _sizes(shape) -> tuple:
 
 def zeros(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
     """zeros(2, 3) or zeros((2, 3)): a tensor of 0."""
-    return Tensor(library(device).zeros(_sizes(shape), dtype), requires_grad=requires_grad)
+    return Tensor(library(device).zeros(_sizes(shape), as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def ones(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
     """A tensor of 1."""
-    return Tensor(library(device).ones(_sizes(shape), dtype), requires_grad=requires_grad)
+    return Tensor(library(device).ones(_sizes(shape), as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def empty(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
     """A tensor whose values are whatever was in memory."""
-    return Tensor(library(device).empty(_sizes(shape), dtype), requires_grad=requires_grad)
+    return Tensor(library(device).empty(_sizes(shape), as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def full(shape, value, dtype=None, requires_grad=False, device="cpu") -> Tensor:
@@ -74,12 +75,12 @@ def eye(n: int, m: int | None = None, dtype=DEFAULT_DTYPE, device="cpu") -> Tens
 
 def randn(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
     """Independent draws from the normal distribution with mean 0 and variance 1."""
-    return Tensor(random.standard_normal(_sizes(shape), dtype, device), requires_grad=requires_grad)
+    return Tensor(random.standard_normal(_sizes(shape), as_dtype(dtype), device), requires_grad=requires_grad)
 
 
 def rand(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
     """Independent draws from the uniform distribution on [0, 1)."""
-    return Tensor(random.uniform(_sizes(shape), dtype, device), requires_grad=requires_grad)
+    return Tensor(random.uniform(_sizes(shape), as_dtype(dtype), device), requires_grad=requires_grad)
 
 
 def randint(low: int, high: int | None = None, size=(), dtype=np.int64, device="cpu") -> Tensor:

@@ -17,6 +17,7 @@ from itertools import count
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING, is_half
 from minigrad.explain import explained
 from minigrad.tensor import Tensor, unwrap, wrap
 
@@ -124,7 +125,7 @@ class Function:
         if type(out) is not np.ndarray and isinstance(out, (np.generic, int, float)):
             scalar, out = out, np.asarray(out)  # numpy gives scalars for 0-d results
             self.saved = tuple(out if saved is scalar else saved for saved in self.saved)
-        if not recorded or out.dtype.kind != "f":
+        if not recorded or out.dtype.kind not in FLOATING:
             return wrap(out)
         self._record(arrays, (out,))
         self.shape = out.shape
@@ -165,7 +166,8 @@ class Function:
         self.shape = tuple(out.shape for out in outputs)
         self.dtype = tuple(out.dtype for out in outputs)
         return tuple(
-            wrap(out, True, _Output(self, i)) if out.dtype.kind == "f" else wrap(out) for i, out in enumerate(outputs)
+            wrap(out, True, _Output(self, i)) if out.dtype.kind in FLOATING else wrap(out)
+            for i, out in enumerate(outputs)
         )
 
     def _check_saved(self) -> None:
@@ -460,7 +462,7 @@ def _fitted(result, parent, index: int, node: Function):
                 f"{parent.shape}; they must be equal, or differ by broadcasting only ({_where(node)})"
             ) from None
     if result.dtype != parent.dtype:
-        if node.dtype == parent.dtype:
+        if node.dtype == parent.dtype and not is_half(parent.dtype):  # half precision computes in float32
             raise GradientError(
                 f"{node.name}.backward gave a {result.dtype} gradient for input {index}, which is {parent.dtype}; "
                 f"keep the dtype, a float64 constant may have slipped in ({_where(node)})"

@@ -8,8 +8,9 @@ function.py.
 import numpy as np
 
 from minigrad.devices import array_module, device_of, is_array
+from minigrad.dtypes import DEFAULT, FLOATING, as_dtype
 
-DEFAULT_DTYPE = np.dtype(np.float32)
+DEFAULT_DTYPE = DEFAULT
 
 
 class Tensor:
@@ -36,6 +37,7 @@ class Tensor:
     def __init__(self, data, dtype=None, requires_grad=False):
         if isinstance(data, Tensor):
             data = data.data
+        dtype = None if dtype is None else as_dtype(dtype)
         if not is_array(data):
             data = _array_from_python(data, dtype)
         elif dtype is not None:
@@ -88,7 +90,7 @@ class Tensor:
         return self.data.shape if dim is None else self.data.shape[dim]
 
     def is_floating_point(self) -> bool:
-        return self.data.dtype.kind == "f"
+        return self.data.dtype.kind in FLOATING
 
     def __len__(self):
         if self.data.ndim == 0:
@@ -194,7 +196,7 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
         """Ask for (or decline) gradients at this leaf; returns self."""
-        if requires_grad and self.data.dtype.kind != "f":
+        if requires_grad and self.data.dtype.kind not in FLOATING:
             raise TypeError(f"only floating tensors can require grad; this one is {self.dtype}; use .astype('float32')")
         if self.grad_fn is not None and not requires_grad:
             raise RuntimeError("requires_grad_(False) on the result of an operation; use .detach() to cut the graph")
@@ -290,7 +292,7 @@ def _array_from_python(data, dtype) -> np.ndarray:
         array = np.array(data, dtype=dtype)
     except ValueError as error:
         raise ValueError(f"tensor: the nested lists are ragged, every row needs the same length ({error})") from None
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiubV":
         raise TypeError(f"tensor: {type(data).__name__} gives dtype {array.dtype}; use numbers or booleans")
     if dtype is None and array.dtype == np.float64 and not _holds_arrays(data):
         array = array.astype(DEFAULT_DTYPE)

@@ -6,10 +6,9 @@ with the same meaning is that very function. Losses take reduction="mean", "sum"
 
 import math
 
-import numpy as np
-
 from minigrad import ops
 from minigrad.devices import array_module, looks_at_values
+from minigrad.dtypes import FLOATING, epsilon
 from minigrad.ops import (
     adaptive_max_pool1d,
     avg_pool1d,
@@ -56,7 +55,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Root mean square 1 over the last dimensions, whose sizes are normalized_shape; then ·weight."""
     shape = _trailing("rms_norm", input, normalized_shape, weight)
     if eps is None:
-        eps = float(np.finfo(unwrap(input).dtype).eps)
+        eps = epsilon(unwrap(input).dtype)
     if len(shape) == 1:
         return ops.rms_norm(input, weight, eps)
     size = math.prod(shape)
@@ -169,7 +168,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     """
     rows, lead = _class_last("cross_entropy", input)
     _check_weight("cross_entropy", weight, rows.shape[1])
-    if unwrap(target).dtype.kind == "f":
+    if unwrap(target).dtype.kind in FLOATING:
         if target.shape != input.shape:
             raise ValueError(
                 f"cross_entropy: input {input.shape}, floating target {target.shape}; expected class numbers of shape "

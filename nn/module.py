@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad import no_grad
 from minigrad.devices import DEVICES, is_array, move
+from minigrad.dtypes import FLOATING, as_dtype
 from minigrad.tensor import Tensor, unwrap
 
 
@@ -229,7 +230,7 @@ class Module:
     def to(self, target) -> "Module":
         """Move to a device ("cpu", "cuda") or convert the floating tensors to a dtype, in place; returns self."""
         is_device = isinstance(target, str) and target in DEVICES
-        if not is_device and np.dtype(target).kind != "f":
+        if not is_device and as_dtype(target).kind not in FLOATING:
             raise TypeError(f"Module.to({target!r}): expected a device or a floating dtype")
         with no_grad():
             for tensor in itertools.chain(self.parameters(), self.buffers()):

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from minigrad.dtypes import FLOATING
 from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, strict, use
 
 SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
@@ -30,7 +31,7 @@ def _float32(*args) -> bool:
                 return False
         elif isinstance(arg, np.ndarray):
             dtype = arg.dtype
-            if dtype is not FLOAT32 and dtype.kind == "f" and dtype != FLOAT32:
+            if dtype is not FLOAT32 and dtype.kind in FLOATING and dtype != FLOAT32:
                 return False
     return True
 
@@ -40,7 +41,7 @@ def _float32_on_gpu(*args) -> bool:
     arrays = [arg for arg in args if hasattr(arg, "__cuda_array_interface__")]
     return (
         bool(arrays)
-        and all(arg.dtype.kind != "f" or arg.dtype == np.float32 for arg in arrays)
+        and all(arg.dtype.kind not in FLOATING or arg.dtype == np.float32 for arg in arrays)
         and not any(isinstance(arg, np.ndarray) for arg in args)
     )
 

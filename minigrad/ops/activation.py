@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minigrad import kernels
+from minigrad.amp import for_sums
 from minigrad.devices import array_module
 from minigrad.function import Function
 from minigrad.ops.elementwise import exp, where
@@ -30,7 +31,8 @@ class Sigmoid(Function):
     """y = 1/(1 + e⁻ˣ);  dx = g·y·(1 - y)."""
 
     def forward(self, x):
-        y = array_module(x).tanh(x * 0.5) * 0.5 + 0.5  # the same function, and nothing overflows
+        half = x.dtype.type(0.5)
+        y = array_module(x).tanh(x * half) * half + half  # the same function, and nothing overflows
         self.save_for_backward(y)
         return y
 
@@ -58,7 +60,7 @@ class LeakyReLU(Function):
 
     def forward(self, x):
         self.save_for_backward(x)
-        return array_module(x).where(x > 0, x, x * self.slope)
+        return array_module(x).where(x > 0, x, x * x.dtype.type(self.slope))
 
     def backward(self, grad):
         positive = unwrap(self.saved[0]) > 0
@@ -181,7 +183,7 @@ def leaky_relu(x, negative_slope=0.01):
 
 def softplus(x):
     """ln(1 + eˣ), without overflow."""
-    return Softplus()(x)
+    return Softplus()(for_sums(x))
 
 
 def erf(x):
@@ -218,6 +220,7 @@ def log_softmax(x, dim=-1):
 
 
 def _over_last(function, x, dim, name):
+    x = for_sums(x)
     if x.ndim == 0:
         raise ValueError(f"{name}: a 0-d tensor has no dimension to normalise; reshape it to (1,)")
     (d,) = dims(dim, x.ndim, name)

@@ -3,6 +3,7 @@
 import math
 
 from minigrad import kernels, random
+from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
 from minigrad.function import Function
 from minigrad.ops.activation import softmax
@@ -93,6 +94,8 @@ def scaled_dot_product_attention(
         raise ValueError(
             f"attention: query {query.shape}, key {key.shape}, value {value.shape}: two dimensions at least"
         )
+    if autocast_dtype() is not None:
+        query, key, value = for_products(query, key, value)
     lead = query.shape[:-2]
     q, k, v = (_four(x) for x in (query, key, value))
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or k.shape[:2] != v.shape[:2]:

@@ -8,8 +8,10 @@ package, so they compute on arrays and record themselves on Tensors.
 import numpy as np
 from numpy import ndarray
 
+from minigrad.amp import for_sums
 from minigrad.devices import array_module, device_of
 from minigrad.devices import move as move_array
+from minigrad.dtypes import FLOATING, as_dtype, is_half
 from minigrad.function import Function, Identity
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
 
@@ -28,11 +30,20 @@ def _promoted(x, y):
         return x, y
     x, y = _plain(x), _plain(y)
     x_kind, y_kind = _kind(x), _kind(y)
-    if x_kind == "f" and y_kind in "iub" and hasattr(y, "dtype"):
+    if x_kind == "V" or y_kind == "V":
+        x, y = _beside_bfloat16(x, y_kind), _beside_bfloat16(y, x_kind)
+    if x_kind in FLOATING and y_kind in "iub" and hasattr(y, "dtype"):
         return x, y.astype(getattr(x, "dtype", DEFAULT_DTYPE))
-    if y_kind == "f" and x_kind in "iub" and hasattr(x, "dtype"):
+    if y_kind in FLOATING and x_kind in "iub" and hasattr(x, "dtype"):
         return x.astype(getattr(y, "dtype", DEFAULT_DTYPE)), y
     return x, y
+
+
+def _beside_bfloat16(x, other_kind: str):
+    """A Python number beside a bfloat16 array as bfloat16: numpy lets numbers go before its own dtypes only."""
+    from ml_dtypes import bfloat16
+
+    return bfloat16(x) if other_kind == "V" and type(x) in NUMBERS else x
 
 
 def _plain(x):
@@ -86,7 +97,7 @@ class Div(Function):
     def forward(self, x, y):
         self.save_for_backward(x, y)
         x, y = _promoted(x, y)
-        if _kind(x) != "f" and _kind(y) != "f":
+        if _kind(x) not in FLOATING and _kind(y) not in FLOATING:
             x = x.astype(DEFAULT_DTYPE) if hasattr(x, "dtype") else float(x)
             y = y.astype(DEFAULT_DTYPE) if hasattr(y, "dtype") else float(y)
         return x / y
@@ -260,7 +271,8 @@ class Clamp(Function):
 
     def forward(self, x):
         self.save_for_backward(x)
-        return array_module(x).clip(x, self.low, self.high)
+        y = array_module(x).clip(x, self.low, self.high)
+        return y.astype(x.dtype, copy=False) if is_half(x.dtype) else y
 
     def backward(self, grad):
         x = unwrap(self.saved[0])
@@ -295,7 +307,7 @@ class Cast(Function):
     """y = x in another floating dtype;  dx = g, cast back."""
 
     def __init__(self, dtype):
-        self.dtype_to = np.dtype(dtype)
+        self.dtype_to = dtype
 
     def forward(self, x):
         self.dtype_from = x.dtype
@@ -438,11 +450,11 @@ def masked_fill(x, mask, value):
 
 def astype(x, dtype):
     """x in another dtype; floating to floating carries gradients."""
-    dtype = np.dtype(dtype)
+    dtype = as_dtype(dtype)
     array = unwrap(x)
     if array.dtype == dtype:
         return x
-    if dtype.kind == "f" and array.dtype.kind == "f":
+    if dtype.kind in FLOATING and array.dtype.kind in FLOATING:
         return Cast(dtype)(x)
     return wrap(array.astype(dtype)) if isinstance(x, Tensor) else array.astype(dtype)
 
@@ -462,7 +474,8 @@ def clone(x):
 
 
 def _floating(x):
-    return x if unwrap(x).dtype.kind == "f" else astype(x, DEFAULT_DTYPE)
+    """x if it is floating, else as float32; autocast wants float32 here."""
+    return for_sums(x) if unwrap(x).dtype.kind in FLOATING else astype(x, DEFAULT_DTYPE)
 
 
 def _array(result):

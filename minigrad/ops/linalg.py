@@ -4,7 +4,9 @@ import math
 import string
 
 from minigrad import kernels
+from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.function import Function
 from minigrad.ops.activation import activate
 from minigrad.ops.shape import expand, permute, reshape, swapaxes
@@ -59,8 +61,10 @@ def matmul(a, b):
     inner_a, inner_b = a.shape[-1], b.shape[-2 if b.ndim > 1 else 0]
     if inner_a != inner_b:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: inner dimensions {inner_a} and {inner_b} differ")
+    if autocast_dtype() is not None:
+        a, b = for_products(a, b)
     dtype_a, dtype_b = unwrap(a).dtype, unwrap(b).dtype
-    if dtype_a != dtype_b and "f" in (dtype_a.kind, dtype_b.kind):
+    if dtype_a != dtype_b and (dtype_a.kind in FLOATING or dtype_b.kind in FLOATING):
         raise TypeError(f"matmul: {dtype_a} @ {dtype_b}: cast one of them with .astype()")
     if a.ndim == 1 or b.ndim == 1:
         rows = reshape(a, 1, inner_a) if a.ndim == 1 else a
@@ -87,6 +91,8 @@ def linear(x, weight, bias=None, activation=None):
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias {bias.shape} with weight {weight.shape}: expected ({weight.shape[0]},)")
+    if autocast_dtype() is not None:
+        x, weight, bias = for_products(x, weight, bias)
     if unwrap(x).dtype != unwrap(weight).dtype:
         raise TypeError(f"linear: x is {unwrap(x).dtype}, weight {unwrap(weight).dtype}: cast one with .astype()")
     return Linear(activation)(x, weight, bias)

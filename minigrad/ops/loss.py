@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minigrad import kernels
+from minigrad.amp import for_sums
 from minigrad.devices import array_module
 from minigrad.function import Function
 from minigrad.ops.activation import log_softmax
@@ -65,7 +66,7 @@ def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="me
         raise ValueError(f'cross_entropy: reduction={reduction!r}; use "mean", "sum" or "none"')
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; expected 0 to 1")
-    ids = unwrap(targets)
+    logits, ids = for_sums(logits), unwrap(targets)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: targets are {ids.dtype}; expected integer class numbers")
     weight = unwrap(weight)

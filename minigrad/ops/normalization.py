@@ -1,6 +1,7 @@
 """Layer normalisation and root-mean-square normalisation over the last dimension."""
 
 from minigrad import kernels
+from minigrad.amp import for_sums
 from minigrad.function import Function
 from minigrad.ops.elementwise import rsqrt, square
 from minigrad.ops.reduce import mean
@@ -51,12 +52,14 @@ class RMSNorm(Function):
 
 def layer_norm(x, weight=None, bias=None, eps=1e-5):
     """x with mean 0 and variance 1 over its last dimension, then scaled by weight and shifted by bias."""
+    x = for_sums(x)
     _check("layer_norm", x, weight, bias)
     return LayerNorm(eps)(x, weight, bias)
 
 
 def rms_norm(x, weight=None, eps=1e-6):
     """x with root mean square 1 over its last dimension, then scaled by weight."""
+    x = for_sums(x)
     _check("rms_norm", x, weight)
     return RMSNorm(eps)(x, weight)
 

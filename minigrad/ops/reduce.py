@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.amp import for_sums
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING, is_half
 from minigrad.function import Function
 from minigrad.ops.elementwise import abs_, exp, log, pow, sqrt, square, where
 from minigrad.tensor import Tensor, unwrap, wrap
@@ -47,6 +49,8 @@ class Sum(Function):
 
     def forward(self, x):
         self.from_shape = x.shape
+        if is_half(x.dtype):  # added up in float32
+            return x.sum(axis=self.dim, keepdims=self.keepdim, dtype=np.float32).astype(x.dtype)
         return x.sum(axis=self.dim, keepdims=self.keepdim)
 
     def backward(self, grad):
@@ -121,13 +125,13 @@ class CumSum(Function):
 
 def sum(x, dim=None, keepdim=False):
     """Σ x over dim (an int, a tuple or None for all). Booleans are counted."""
-    return Sum(dims(dim, x.ndim, "sum"), keepdim)(x)
+    return Sum(dims(dim, x.ndim, "sum"), keepdim)(for_sums(x))
 
 
 def mean(x, dim=None, keepdim=False):
     """The mean over dim; floating tensors only."""
     dim = dims(dim, x.ndim, "mean")
-    if unwrap(x).dtype.kind != "f":
+    if unwrap(x).dtype.kind not in FLOATING:
         raise TypeError(f"mean: a {unwrap(x).dtype} tensor has no floating mean; use .astype('float32') first")
     return sum(x, dim, keepdim) / math.prod(x.shape[d] for d in dim)
 
@@ -148,6 +152,7 @@ def std(x, dim=None, keepdim=False, correction=1):
 
 def prod(x, dim=None, keepdim=False):
     """Π x over one dim, or over all elements."""
+    x = for_sums(x)
     if dim is None:
         return Prod(0)(x.reshape((-1,)))
     (d,) = dims(dim, x.ndim, "prod")
@@ -213,12 +218,12 @@ def argmin(x, dim=None, keepdim=False):
 def cumsum(x, dim):
     """The running sum along dim."""
     (d,) = dims(dim, x.ndim, "cumsum") or (0,)
-    return CumSum(d)(x)
+    return CumSum(d)(for_sums(x))
 
 
 def logsumexp(x, dim=None, keepdim=False):
     """ln Σ eˣ over dim, computed around the maximum so that it cannot overflow."""
-    dim = dims(dim, x.ndim, "logsumexp")
+    dim, x = dims(dim, x.ndim, "logsumexp"), for_sums(x)
     array = unwrap(x)
     top = array.max(axis=dim, keepdims=True)
     top = array_module(array).where(array_module(array).isfinite(top), top, 0).astype(array.dtype)
@@ -228,6 +233,7 @@ def logsumexp(x, dim=None, keepdim=False):
 
 def norm(x, p=2, dim=None, keepdim=False):
     """The p-norm (Σ|x|ᵖ)^(1/p) over dim; p may be inf. The gradient at the zero vector is 0."""
+    x = for_sums(x)
     if p == math.inf:
         return amax(abs_(x), dim, keepdim)
     if p == 1:

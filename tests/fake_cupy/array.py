@@ -38,10 +38,6 @@ class ndarray:
     def flags(self):
         return _Flags(self)
 
-    @property
-    def __cuda_array_interface__(self):
-        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self._host.ctypes.data, False), "version": 3}
-
     def __len__(self):
         return len(self._host)
 

@@ -154,13 +154,17 @@ def matmul(*args, out=None):
     return _wrapped(np.matmul(*map(operand, args)))
 
 
+def pad(array, pad_width, mode="constant", **kwargs):
+    return _wrapped(np.pad(operand(array), pad_width, mode, **kwargs))
+
+
 def einsum(*operands, **options):
     return _wrapped(np.einsum(*map(_unwrapped, operands), **options))
 
 
 FUNCTIONS = {name: Ufunc(name) for name in UFUNCS.split()}
 FUNCTIONS |= {name: _shared(name, parameters) for name, parameters in SHARED.items()}
-FUNCTIONS |= {f.__name__: f for f in (asarray, array, asnumpy, argwhere, argpartition, matmul, einsum)}
+FUNCTIONS |= {f.__name__: f for f in (asarray, array, asnumpy, argwhere, argpartition, matmul, pad, einsum)}
 FUNCTIONS["abs"] = FUNCTIONS["absolute"]
 
 

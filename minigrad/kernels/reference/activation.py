@@ -5,12 +5,14 @@ import math
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.kernels.reference.half import in_float32
 
 # Beyond this the Gaussian tail is 0 in every float type. Derivatives take x no further out, because
 # there it meets a factor 0 and inf * 0 would be NaN.
 TAIL = 40.0
 
 
+@in_float32
 def gelu(x, approximate):
     """x * Phi(x), Phi the normal distribution function; approximate="tanh" replaces Phi by a tanh.
 
@@ -21,6 +23,7 @@ def gelu(x, approximate):
         return x * _phi(x, approximate)
 
 
+@in_float32
 def gelu_backward(grad, x, approximate):
     """grad * (Phi(x) + x * Phi'(x))."""
     xp = array_module(x)
@@ -34,12 +37,14 @@ def gelu_backward(grad, x, approximate):
     return grad * (phi + x * slope)
 
 
+@in_float32
 def silu(x):
     """x * sigmoid(x)."""
     with np.errstate(invalid="ignore"):  # -inf * 0
         return x * _sigmoid(x)
 
 
+@in_float32
 def silu_backward(grad, x):
     """grad * (s + x * s * (1 - s)), s = sigmoid(x)."""
     s = _sigmoid(x)

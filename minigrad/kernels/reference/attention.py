@@ -7,8 +7,10 @@ time); cpu/attention.py gives the same numbers without it.
 
 from minigrad.devices import array_module
 from minigrad.kernels.reference.dropout import dropout
+from minigrad.kernels.reference.half import in_float32
 
 
+@in_float32
 def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
     """Every query's mean of the values, weighted by how well the keys match it.
 
@@ -37,6 +39,7 @@ def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
     return _heads_inside_time(xp.matmul(dropped, v)), lse
 
 
+@in_float32
 def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, dropout_p, seed):
     """Gradients (dq, dk, dv) from grad (like out), the arguments of attention and its results.
 

@@ -3,8 +3,10 @@
 import math
 
 from minigrad.devices import array_module
+from minigrad.kernels.reference.half import in_float32
 
 
+@in_float32
 def conv1d(x, weight, bias, stride, padding, dilation, groups):
     """y[b, f, t] = bias[f] + sum over c, j of weight[f, c, j] · x[b, c, t·stride + j·dilation].
 
@@ -21,6 +23,7 @@ def conv1d(x, weight, bias, stride, padding, dilation, groups):
     return y if bias is None else y + bias[:, None]
 
 
+@in_float32
 def conv1d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
     """(dx, dweight, dbias) for grad, the gradient of y; None where needs (3 bools) is False."""
     batch, filters, steps = grad.shape

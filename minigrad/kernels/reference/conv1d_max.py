@@ -3,8 +3,10 @@
 import numpy as np
 
 from minigrad.devices import array_module, looks_at_values
+from minigrad.kernels.reference.half import in_float32
 
 
+@in_float32
 def conv1d_max(x, weight, bias, lengths):
     """(y, start): y[b, f] = max over t of sum_j weight[f, :, j] · x[b, t + j] + bias[f], both (batch, filters).
 
@@ -27,6 +29,7 @@ def conv1d_max(x, weight, bias, lengths):
     return y.max(1), y.argmax(1) - (width - 1)
 
 
+@in_float32
 def conv1d_max_backward(grad, x, weight, start, lengths, needs):
     """(dx, dweight, dbias) for grad, the gradient of y; None where needs (3 bools) is False.
 

@@ -10,9 +10,11 @@ and 0 where the target is `ignore_index`. Rows are not averaged: the caller divi
 import numpy as np
 
 from minigrad.devices import array_module, looks_at_values
+from minigrad.kernels.reference.half import in_float32
 from minigrad.kernels.reference.softmax import row_maximum
 
 
+@in_float32
 def cross_entropy(logits, targets, ignore_index, label_smoothing, weight):
     """(losses (rows,), lse (rows,)): each row's loss, and its log-sum-exp, which backward wants.
 
@@ -40,6 +42,7 @@ def cross_entropy(logits, targets, ignore_index, label_smoothing, weight):
     return xp.where(counted, losses, 0).astype(logits.dtype), lse
 
 
+@in_float32
 def cross_entropy_backward(grad, logits, targets, lse, ignore_index, label_smoothing, weight):
     """dlogits (rows, classes) from grad (rows,): grad * (p * (all the weight a row's terms carry) - their own)."""
     xp = array_module(logits)

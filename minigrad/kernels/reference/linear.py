@@ -1,7 +1,11 @@
 """A fully connected layer, y = activation(x @ weightᵀ + bias), and its gradients."""
 
+import numpy as np
+
 from minigrad.devices import array_module
+from minigrad.dtypes import is_half
 from minigrad.kernels.reference.activation import gelu, gelu_backward, silu, silu_backward
+from minigrad.kernels.reference.half import product
 
 
 def linear(x, weight, bias, activation):
@@ -10,7 +14,7 @@ def linear(x, weight, bias, activation):
     x (rows, in), weight (out, in), bias (out,) or None; activation None, "relu", "gelu",
     "gelu_tanh" or "silu". pre is what linear_backward needs: None without an activation.
     """
-    pre = x @ weight.T
+    pre = product(x, weight.T)
     if bias is not None:
         pre += bias
     if activation is None:
@@ -28,9 +32,9 @@ def linear_backward(grad, x, weight, pre, activation, needs):
         grad = _backward(activation)(grad, pre)
     needs_x, needs_weight, needs_bias = needs
     return (
-        grad @ weight if needs_x else None,
-        grad.T @ x if needs_weight else None,
-        grad.sum(0) if needs_bias else None,
+        product(grad, weight) if needs_x else None,
+        product(grad.T, x) if needs_weight else None,
+        grad.sum(0, dtype=np.float32 if is_half(grad.dtype) else None) if needs_bias else None,
     )
 
 

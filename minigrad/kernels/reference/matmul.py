@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.dtypes import is_half
+from minigrad.kernels.reference.half import product
 from minigrad.threads import all_threads_for_blas
 
 WORTH_ALL_THREADS = 1 << 27  # multiply-adds: milliseconds
@@ -16,7 +18,8 @@ def matmul(a, b):
     a (..., m, k) and b (..., k, n), two dimensions or more; the leading ones broadcast, as in numpy.
     """
     _check(a, b)
-    return array_module(a).einsum("...ik,...kj->...ij", a, b)
+    c = array_module(a).einsum("...ik,...kj->...ij", *_widened(a, b))
+    return c.astype(a.dtype, copy=False)
 
 
 def blas_matmul(a, b):
@@ -30,10 +33,10 @@ def blas_matmul(a, b):
 
 def _product(a, b):
     if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows, not one product for each
-        return (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+        return product(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     if array_module(a) is np:
         a, b = _for_blas(a), _for_blas(b)
-    return a @ b
+    return product(a, b)
 
 
 def _for_blas(x):
@@ -42,6 +45,10 @@ def _for_blas(x):
     (rows, columns), (row, column), item = x.shape[-2:], x.strides[-2:], x.itemsize
     fits = (column == item and row >= columns * item) or (row == item and column >= rows * item)
     return x if fits else np.ascontiguousarray(x)
+
+
+def _widened(a, b):
+    return (a.astype(np.float32), b.astype(np.float32)) if is_half(a.dtype) else (a, b)
 
 
 def _check(a, b):

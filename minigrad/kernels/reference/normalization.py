@@ -7,8 +7,10 @@ rstd = 1 / standard deviation, both x.shape[:-1], from which backward rebuilds t
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.kernels.reference.half import in_float32
 
 
+@in_float32
 def layer_norm(x, weight, bias, eps):
     """(y, mean, rstd): y = (x - mean) * rstd * weight + bias, rstd = 1 / sqrt(var(x) + eps).
 
@@ -28,6 +30,7 @@ def layer_norm(x, weight, bias, eps):
     return y.astype(x.dtype, copy=False), mean[..., 0], rstd[..., 0].astype(x.dtype, copy=False)
 
 
+@in_float32
 def layer_norm_backward(grad, x, weight, mean, rstd):
     """(dx, dweight, dbias); the last two are None without a weight.
 
@@ -43,6 +46,7 @@ def layer_norm_backward(grad, x, weight, mean, rstd):
     return dx, (grad * normalised).sum(axis=rows), grad.sum(axis=rows)
 
 
+@in_float32
 def rms_norm(x, weight, eps):
     """(y, rstd): y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps); weight is (n,) or None."""
     xp = array_module(x)
@@ -54,6 +58,7 @@ def rms_norm(x, weight, eps):
     return y.astype(x.dtype, copy=False), rstd[..., 0].astype(x.dtype, copy=False)
 
 
+@in_float32
 def rms_norm_backward(grad, x, weight, rstd):
     """(dx, dweight or None); with h = x * rstd and g = grad * weight:  dx = rstd * (g - h * mean(g * h))."""
     normalised = x * rstd[..., None]

@@ -6,8 +6,10 @@ A row that is all -inf has no probabilities: it gives NaN, as in PyTorch.
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.kernels.reference.half import in_float32
 
 
+@in_float32
 def softmax(x):
     """y_i = e^x_i / sum_j e^x_j; the maximum is taken off first, so that no exponential overflows."""
     xp = array_module(x)
@@ -16,11 +18,13 @@ def softmax(x):
         return e / e.sum(axis=-1, keepdims=True)
 
 
+@in_float32
 def softmax_backward(grad, y):
     """dx = y * (grad - sum(grad * y)), from the output y."""
     return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
 
 
+@in_float32
 def log_softmax(x):
     """y_i = x_i - log sum_j e^x_j."""
     xp = array_module(x)
@@ -29,6 +33,7 @@ def log_softmax(x):
         return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
 
+@in_float32
 def log_softmax_backward(grad, y):
     """dx = grad - e^y * sum(grad), from the output y."""
     xp = array_module(y)

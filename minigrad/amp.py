@@ -1,0 +1,82 @@
+"""Automatic mixed precision: matrix products in half precision, all else in float32.
+
+    scaler = mg.GradScaler()                     # for float16; bfloat16 needs none
+    with mg.autocast("bfloat16"):
+        loss = model(x)
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+
+(Micikevicius et al. 2018.) The weights stay float32 and are cast where they are used. Products (matmul, linear,
+attention) give half precision; sums, normalisation, softmax, exponentials and losses take it back to float32.
+float16 has few exponents: small gradients become 0 unless the loss is scaled up first. bfloat16 has float32's.
+"""
+
+import threading
+from contextlib import ContextDecorator
+
+from minigrad.dtypes import DEFAULT, FLOATING, HALVES, as_dtype, is_half
+from minigrad.tensor import Tensor, unwrap
+
+
+class _Mode(threading.local):
+    dtype = None  # of products; None outside autocast
+    casts: dict | None = None  # a parameter's cast, made once in a block: {tensor: its half-precision copy}
+
+
+_mode = _Mode()
+
+
+class autocast(ContextDecorator):
+    """Inside, products are computed in dtype, "bfloat16" or "float16". Also a decorator.
+
+    Only the forward pass belongs inside: gradients follow the dtypes of what they are gradients of.
+    """
+
+    def __init__(self, dtype="bfloat16", enabled: bool = True):
+        if enabled and str(dtype) not in HALVES:
+            raise ValueError(f'autocast: dtype {dtype!r}; choose "bfloat16" or "float16"')
+        self.dtype = as_dtype(dtype) if enabled else None
+        self._before = []
+
+    def __enter__(self):
+        self._before.append((_mode.dtype, _mode.casts))
+        _mode.dtype, _mode.casts = self.dtype, {}
+        return self
+
+    def __exit__(self, *exception):
+        _mode.dtype, _mode.casts = self._before.pop()
+
+
+def autocast_dtype():
+    """The dtype that products are computed in here; None outside autocast."""
+    return _mode.dtype
+
+
+def for_products(*operands) -> tuple:
+    """Operands of a product as autocast wants them: floating ones in its dtype. None stays None."""
+    return tuple(x if x is None else _cast(x) for x in operands)
+
+
+def for_sums(x):
+    """An operand of what autocast computes in float32: half precision comes back to float32, within autocast."""
+    if _mode.dtype is None or not is_half(unwrap(x).dtype):
+        return x
+    from minigrad.ops import astype
+
+    return astype(x, DEFAULT)
+
+
+def _cast(x):
+    from minigrad.ops import astype
+
+    dtype = unwrap(x).dtype
+    if dtype == _mode.dtype or dtype.kind not in FLOATING or dtype.itemsize == 8:
+        return x
+    if not (isinstance(x, Tensor) and x.is_leaf and x.requires_grad):
+        return astype(x, _mode.dtype)
+    kept = _mode.casts.get(x)
+    # A backward pass within the block has released what the cast had saved: then it is made again.
+    if kept is None or kept[1] != x.version or (kept[0].grad_fn is not None and kept[0].grad_fn.saved is None):
+        kept = _mode.casts[x] = astype(x, _mode.dtype), x.version
+    return kept[0]

@@ -1,0 +1,31 @@
+"""The dtypes of tensors: numpy's, and bfloat16, which numpy and cupy get from the package ml_dtypes.
+
+bfloat16 has float32's exponent and 8 bits of precision. numpy knows such an added dtype by kind "V", and does not
+let it go before Python's numbers as it does its own; what that takes is in this file and in elementwise._promoted.
+"""
+
+import numpy as np
+
+DEFAULT = np.dtype(np.float32)
+FLOATING = "fV"  # the kinds of floating dtypes; V is bfloat16's
+HALVES = ("float16", "bfloat16")
+
+
+def as_dtype(dtype) -> np.dtype:
+    """A dtype by name, type or itself; "bfloat16" among them. ImportError says what to install for that one."""
+    if dtype == "bfloat16":
+        try:
+            import ml_dtypes  # noqa: F401  makes numpy know the name
+        except ImportError:
+            raise ImportError("bfloat16 needs the package ml_dtypes: pip install 'minigrad[half]'") from None
+    return np.dtype(dtype)
+
+
+def is_half(dtype) -> bool:
+    """float16 or bfloat16."""
+    return dtype.itemsize == 2 and dtype.kind in FLOATING
+
+
+def epsilon(dtype) -> float:
+    """The distance from 1 to the next larger number."""
+    return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)

@@ -1,0 +1,35 @@
+"""Half precision in the reference kernels: computed in float32, and rounded once at the end."""
+
+import functools
+
+import numpy as np
+
+from minigrad.devices import array_module, is_array
+from minigrad.dtypes import is_half
+
+
+def in_float32(kernel):
+    """The kernel for half precision too: its arguments widened to float32, its result (the first of several) rounded.
+
+    What it returns besides, such as a softmax's logarithm of the sum, stays float32, for its backward.
+    """
+
+    @functools.wraps(kernel)
+    def widened(*args):
+        half = next((x.dtype for x in args if is_array(x) and is_half(x.dtype)), None)
+        if half is None:
+            return kernel(*args)
+        args = [x.astype(np.float32) if is_array(x) and is_half(x.dtype) else x for x in args]
+        result = kernel(*args)
+        if not isinstance(result, tuple):
+            return result.astype(half)
+        return (result[0] if result[0] is None else result[0].astype(half), *result[1:])
+
+    return widened
+
+
+def product(a, b):
+    """a @ b; for half precision the terms are added up in float32, as cuBLAS does by itself."""
+    if array_module(a) is np and is_half(a.dtype):
+        return (a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype)
+    return a @ b
