@@ -122,8 +122,8 @@ for _name in ("linear", "linear_backward"):
     _kernel(_name, "linear")
 for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"):
     _kernel(_name, "softmax", cuda=True)
-_kernel("cross_entropy", "cross_entropy")
-_kernel("cross_entropy_backward", "cross_entropy", worth=_at_least(2048, argument=1))  # of logits
+_kernel("cross_entropy", "cross_entropy", cuda=True)
+_kernel("cross_entropy_backward", "cross_entropy", worth=_at_least(2048, argument=1), cuda=True)  # of logits
 for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"):
     _kernel(_name, "normalization")
 for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):

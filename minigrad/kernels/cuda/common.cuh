@@ -9,6 +9,10 @@
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
+#ifndef NAN
+#define NAN __int_as_float(0x7fffffff)
+#endif
+
 constexpr unsigned WHOLE_WARP = 0xffffffff;
 
 // --- 16-bit floats -----------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
-"""cross_entropy: numba against reference, reference against finite differences, both against torch."""
+"""cross_entropy: every implementation against reference, reference against finite differences, both against torch."""
 
 import numpy as np
 import pytest
 
-from minigrad import kernels
+from minigrad.kernels import cuda
 from minigrad.kernels.reference import cross_entropy as reference
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.cross_entropy.implementations if b in ("numba", "blas")]
+BACKENDS = others("cross_entropy")
 OPTIONS = [  # ignore_index, label_smoothing, weighted
     (-100, 0.0, False),
     (-100, 0.1, False),
@@ -14,11 +15,6 @@ OPTIONS = [  # ignore_index, label_smoothing, weighted
     (0, 0.3, True),
     (-1, 1.0, False),
 ]
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
 
 
 def problem(rows, classes, ignore_index, weighted, dtype=np.float32):
@@ -104,8 +100,24 @@ def test_a_masked_first_block_of_a_long_row(backend):
 def test_a_target_out_of_range_is_named(backend, target):
     logits, targets, _, _ = problem(40, 65, -100, False)
     targets[7] = target
+    if backend == "cuda":  # which does not wait for the GPU to have looked
+        assert np.isnan(run(backend, "cross_entropy", logits, targets, -100, 0.0, None)[0][7])
+        return
     with pytest.raises(IndexError, match=rf"target {target} in row 7 is not one of the 65 classes \(0 to 64\)"):
         run(backend, "cross_entropy", logits, targets, -100, 0.0, None)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("classes", [33, 260])
+def test_backward_in_place(classes):
+    """The CUDA kernel may overwrite the logits with their gradient."""
+    logits, targets, _, grad = problem(5, classes, -100, False)
+    lse = reference.cross_entropy(logits, targets, -100, 0.1, None)[1]
+    expected = reference.cross_entropy_backward(grad, logits, targets, lse, -100, 0.1, None)
+    numbers = (np.int32(classes), np.int64(-100), np.float32(0.1))
+    arguments = (grad, logits, targets, lse, None, None, logits, *numbers)
+    cuda.load("cross_entropy.cu").launch("cross_entropy_backward", 5, 64, arguments)
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

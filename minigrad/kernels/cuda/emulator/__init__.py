@@ -16,10 +16,24 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from minigrad.kernels.cuda.emulator.arena import Arena
+from minigrad.kernels.cuda.emulator import checked
+from minigrad.kernels.cuda.emulator.arena import GUARD, Arena
 from minigrad.kernels.cuda.emulator.build import CompileError, CompilerMissing, Library, build, compiler, kernel_names
+from minigrad.kernels.cuda.emulator.checked import Problem
 
-__all__ = ["CompileError", "CompilerMissing", "EmulatorError", "build", "compiler", "kernel_names", "launch", "order"]
+__all__ = [
+    "CompileError",
+    "CompilerMissing",
+    "EmulatorError",
+    "Library",
+    "Problem",
+    "build",
+    "check",
+    "compiler",
+    "kernel_names",
+    "launch",
+    "order",
+]
 
 ORDERS = ("forward", "reverse", "permuted")
 MOST_THREADS, MOST_SHARED = 1024, 227 << 10  # of a block on a Hopper GPU
@@ -48,31 +62,52 @@ def order(name: str):
 
 def launch(library: Library, kernel: str, grid: tuple, block: tuple, arguments, shared_bytes: int = 0) -> None:
     """Run a kernel on numpy arrays; what it writes is in them afterwards. EmulatorError if it misbehaves."""
-    call, types = library.kernel(kernel)
-    check_arguments(kernel, types, arguments)
-    check_sizes(library, kernel, grid, block, shared_bytes)
-    pairs = list(zip(types, arguments, strict=True))
-    arrays = [
-        (f"argument {i} ({_describe(a)})", a, not t.startswith("*c"))
-        for i, (t, a) in enumerate(pairs)
-        if isinstance(a, np.ndarray)
-    ]
-    arena = Arena(arrays)
-    with _one_launch:
-        _run(library, call, grid, block, [_value(a, arena) for a in arguments], shared_bytes, kernel)
-    if damage := arena.damage():
-        raise EmulatorError(f"{kernel}: {'; '.join(damage)}")
+    call, arena = _prepare(library, kernel, grid, block, arguments, shared_bytes, GUARD)
+    report = _run(library, call, grid, block, arguments, arena, shared_bytes)
+    if report or (report := "; ".join(arena.damage())):
+        raise EmulatorError(f"{kernel}, {_order} order: {report}")
     arena.copy_back()
 
 
-def _run(library: Library, call, grid, block, values: list, shared_bytes: int, kernel: str) -> None:
+def check(library: Library, kernel: str, grid: tuple, block: tuple, arguments, shared_bytes: int = 0) -> list[Problem]:
+    """Run a kernel built with `checked`, watching every access; what is wrong with it, in the order it happened.
+
+    EmulatorError for a barrier that part of a block does not reach, and a deadlock.
+    """
+    call, arena = _prepare(library, kernel, grid, block, arguments, shared_bytes, checked.GUARD)
+    checked.watch(library, arena)
+    report = _run(library, call, grid, block, arguments, arena, shared_bytes)
+    found = checked.problems(library, library.parameters(kernel), arguments, arena)
+    if report and not report.isspace():
+        found.append(Problem("", report, 1))
+    arena.copy_back()
+    return found
+
+
+def _prepare(library: Library, kernel: str, grid, block, arguments, shared_bytes: int, guard: int):
+    """The kernel's address, and its arrays in an arena; errors for a launch that cannot be."""
+    call, types = library.kernel(kernel)
+    names = library.parameters(kernel)
+    check_arguments(kernel, types, names, arguments)
+    check_sizes(library, kernel, grid, block, shared_bytes)
+    arrays = [
+        (f"{name} ({_describe(a)})", a, not t.startswith("*c"))
+        for name, t, a in zip(names, types, arguments, strict=True)
+        if isinstance(a, np.ndarray)
+    ]
+    return call, Arena(arrays, guard)
+
+
+def _run(library: Library, call, grid, block, arguments, arena: Arena, shared_bytes: int) -> str:
+    """What stopped the launch, or nothing."""
+    values = [_value(a, arena) for a in arguments]
     pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
     three = ctypes.c_uint * 3
-    failed = library.functions.emulator_launch(
-        call, pointers, three(*grid), three(*block), shared_bytes, ORDERS.index(_order)
-    )
-    if failed:
-        raise EmulatorError(f"{kernel}, {_order} order: {library.functions.emulator_report().decode()}")
+    with _one_launch:
+        failed = library.functions.emulator_launch(
+            call, pointers, three(*grid), three(*block), shared_bytes, ORDERS.index(_order)
+        )
+        return library.functions.emulator_report().decode() if failed else ""
 
 
 def _value(argument, arena: Arena) -> np.ndarray:
@@ -84,22 +119,22 @@ def _value(argument, arena: Arena) -> np.ndarray:
     return np.array(argument)
 
 
-def check_arguments(kernel: str, types: list[str], arguments) -> None:
+def check_arguments(kernel: str, types: list[str], names: list[str], arguments) -> None:
     """TypeError unless the arguments are what the kernel's parameters ask for."""
     if len(types) != len(arguments):
         raise TypeError(f"{kernel}: {len(arguments)} arguments were given and it has {len(types)} parameters")
-    for i, (expected, argument) in enumerate(zip(types, arguments, strict=True)):
+    for expected, name, argument in zip(types, names, arguments, strict=True):
         if argument is None and expected.startswith("*"):
             continue
         is_array = isinstance(argument, np.ndarray)
         given = getattr(argument, "dtype", None)
         if is_array != expected.startswith("*") or given is None or not _fits(given, expected.lstrip("*c")):
             raise TypeError(
-                f"{kernel}: argument {i} is {_describe(argument)} and the parameter is {_in_words(expected)}; "
+                f"{kernel}: {name} is {_in_words(expected)} and was given {_describe(argument)}; "
                 "give numbers as numpy scalars of the parameter's type, such as np.int32(n)"
             )
         if is_array and not expected.startswith("*c") and not argument.flags.writeable:
-            raise TypeError(f"{kernel}: argument {i} is a read-only array and the parameter is not const")
+            raise TypeError(f"{kernel}: {name} is not const and was given a read-only array")
 
 
 def check_sizes(library: Library, kernel: str, grid: tuple, block: tuple, shared_bytes: int) -> None:

@@ -50,7 +50,7 @@ class Arena:
         """A line for each array before or behind which the kernel wrote."""
         found = []
         for region in self.regions:
-            start, end = self.base + region.place, self.base + region.place + region.high - region.low
+            start, end = self._places(region)
             before = np.flatnonzero(self.memory[start - self.guard : start] != POISON)
             behind = np.flatnonzero(self.memory[end : end + self.guard] != POISON)
             name = " and ".join(region.names)
@@ -60,9 +60,16 @@ class Arena:
                 found.append(f"writes past the end of {name}, {behind[0]} bytes behind it")
         return found
 
-    def _inside(self, region: Region) -> np.ndarray:
+    def span(self, region: Region) -> tuple[int, int]:
+        """The addresses of a region's first byte and of the one behind its last."""
+        return tuple(self.memory.ctypes.data + place for place in self._places(region))
+
+    def _places(self, region: Region) -> tuple[int, int]:
         start = self.base + region.place
-        return self.memory[start : start + region.high - region.low]
+        return start, start + region.high - region.low
+
+    def _inside(self, region: Region) -> np.ndarray:
+        return self.memory[slice(*self._places(region))]
 
 
 def _regions(arrays) -> list[Region]:

@@ -16,7 +16,13 @@ HERE = Path(__file__).parent
 FLAGS = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-fno-math-errno", "-Wno-unknown-pragmas", "-I", str(HERE)]
 FAST = ["-O2"]
 # The compiler calls a function of checks.cpp before every access to memory and for every index out of bounds.
-CHECKED = ["-O1", "-g", "-DEMULATOR_CHECKED", "-fsanitize=thread,bounds", "--param=tsan-instrument-func-entry-exit=0"]
+CHECKED = [
+    "-O1",
+    "-g",
+    "-DEMULATOR_CHECKED",
+    "-fsanitize=thread,bounds,alignment",
+    "--param=tsan-instrument-func-entry-exit=0",
+]
 BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
 KERNEL = re.compile(rf"__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)")
 SHARED_ALIGNED = re.compile(r"__shared__\s+(alignas\s*\([^)]*\))")  # C++ wants these the other way round
@@ -35,14 +41,22 @@ class CompileError(RuntimeError):
 class Library:
     """A .cu file's kernels as functions of this process."""
 
-    def __init__(self, path: Path, kernels: list[str]):
+    def __init__(self, path: Path, kernels: list[str], text: str):
         self.path = path
         self.kernels = kernels
+        self.text = text  # of the .cu file
         self.functions = ctypes.CDLL(str(path))
         self.functions.emulator_report.restype = ctypes.c_char_p
         self.functions.emulator_launch.argtypes = [
             ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int,
         ]  # fmt: skip
+
+    def parameters(self, kernel: str) -> list[str]:
+        """The names of a kernel's parameters."""
+        text = _without_comments(self.text)
+        name = kernel.partition("<")[0]
+        listed = re.search(rf"__global__[^;{{}}]*?\b{name}\s*\(([^)]*)\)", text)
+        return [re.search(r"(\w+)\s*$", each)[1] for each in listed[1].split(",") if each.strip()]
 
     @cache  # noqa: B019  libraries live as long as the process
     def kernel(self, name: str):
@@ -75,7 +89,7 @@ def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None
     library = cache_directory() / "emulator" / f"{path.stem}-{digest}.so"
     if not library.exists():
         _compile(source, path, flags, _runtime(checked), library)
-    return Library(library, kernels)
+    return Library(library, kernels, text)
 
 
 def kernel_names(text: str) -> list[str]:
@@ -95,9 +109,14 @@ def compiler() -> str:
     )
 
 
-def _compile(source: str, path: Path, flags: list[str], objects: list[Path], library: Path) -> None:
-    command = ["-I", str(path.parent), "-include", str(HERE / "emulator.h"), "-x", "c++", "-", "-x", "none"]
-    _run([*flags, "-shared", *command, *map(str, objects)], library, source)
+def _compile(source: str, path: Path, flags: list[str], runtime: list[Path], library: Path) -> None:
+    # In two steps: were the sanitizers named to the linker, it would take their own runtimes.
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, compiled = Path(folder) / path.name, Path(folder) / "kernels.o"
+        prepared.write_text(source)
+        includes = ["-I", str(path.parent), "-include", str(HERE / "emulator.h")]
+        _run([*flags, *includes, "-c", "-x", "c++", str(prepared)], compiled)
+        _run(["-shared", str(compiled), *map(str, runtime)], library)
 
 
 def _runtime(checked: bool) -> list[Path]:
@@ -114,15 +133,13 @@ def _runtime(checked: bool) -> list[Path]:
     return made
 
 
-def _run(arguments: list[str], target: Path, source: str | None = None) -> None:
+def _run(arguments: list[str], target: Path) -> None:
     """Run the compiler; its output appears under its name only when it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as file:
         unfinished = Path(file.name)
     try:
-        result = subprocess.run(
-            [compiler(), *arguments, "-o", unfinished], input=source, capture_output=True, text=True
-        )
+        result = subprocess.run([compiler(), *arguments, "-o", unfinished], capture_output=True, text=True)
         if result.returncode:
             raise CompileError(result.stderr.strip())
         unfinished.replace(target)

@@ -35,6 +35,7 @@ struct Copy {
     void *destination;
     uint4 value;
     int group;
+    const void *place;  // where it was asked for
 };
 
 struct Thread {
@@ -59,14 +60,15 @@ bool barrier_opened;
 int order[MOST_THREADS];  // of the threads, warp by warp
 
 jmp_buf scheduler, launcher;
-char *stacks;
+char *stack_memory;
 void (*kernel)(void **);
 void **arguments;
 char report[4096];
 
 alignas(1024) unsigned char dynamic_memory[DYNAMIC_SHARED + SHARED_GUARD];
 size_t dynamic_bytes;
-thread_local volatile char anchor;  // written to, so that this thread has its TLS segment
+// Linked last, so it lies behind a kernel's __shared__ arrays.
+alignas(64) thread_local char fixed_guard[SHARED_GUARD];
 
 int number(const Thread *thread) { return static_cast<int>(thread - threads); }
 
@@ -91,13 +93,13 @@ void fiber() {
     }
 }
 
-char *stack_of(int i) { return stacks + i * STACK; }
+char *stack_of(int i) { return stack_memory + i * STACK; }
 
 void make_stacks() {
     size_t bytes = MOST_THREADS * STACK;
-    stacks = static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    if (stacks == MAP_FAILED) abort();
+    stack_memory = static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    if (stack_memory == MAP_FAILED) abort();
     for (int i = 0; i < MOST_THREADS; i++) mprotect(stack_of(i), PAGE, PROT_NONE);  // a stack that overflows stops
 }
 
@@ -124,7 +126,7 @@ __attribute__((noinline)) void run(Thread &thread) {
 
 // --- reports -----------------------------------------------------------------------------------------------------
 
-void stop() {
+[[noreturn]] void stop() {
     for (Thread &thread : threads) thread.started = false;  // they wait in the middle of a kernel, never to go on
     siglongjmp(launcher, 1);
 }
@@ -173,7 +175,6 @@ void describe_waiting(char *text, size_t size) {
     describe_waiting(waiting, sizeof waiting);
     snprintf(report, sizeof report, "block (%u, %u, %u): %s:%s", blockIdx.x, blockIdx.y, blockIdx.z, what, waiting);
     stop();
-    __builtin_unreachable();
 }
 
 void segmentation_fault(int, siginfo_t *info, void *) {
@@ -242,16 +243,16 @@ void start_block(Range shared) {
         threads[i].groups = 0;
     }
     memset(const_cast<char *>(shared.begin), POISON, shared.end - shared.begin);
+    memset(fixed_guard, POISON, SHARED_GUARD);
     memset(dynamic_memory, POISON, dynamic_bytes + SHARED_GUARD);
     block_started();
 }
 
-void check_dynamic_guard() {
-    for (size_t i = dynamic_bytes; i < dynamic_bytes + SHARED_GUARD; i++)
-        if (dynamic_memory[i] != POISON) {
-            snprintf(report, sizeof report,
-                     "block (%u, %u, %u): writes past the end of its %zu bytes of dynamic shared memory, at byte %zu",
-                     blockIdx.x, blockIdx.y, blockIdx.z, dynamic_bytes, i);
+void check_guard(const char *what, const void *guard, size_t bytes_before) {
+    for (size_t i = 0; i < SHARED_GUARD; i++)
+        if (static_cast<const unsigned char *>(guard)[i] != POISON) {
+            snprintf(report, sizeof report, "block (%u, %u, %u): writes past the end of its %zu bytes of %s, at byte %zu",
+                     blockIdx.x, blockIdx.y, blockIdx.z, bytes_before, what, bytes_before + i);
             stop();
         }
 }
@@ -308,12 +309,14 @@ void collective(const char *name, unsigned mask, void *request, Finish finish, S
     if (finish) finish(requests);
     for (int i = 0; i < 32; i++)
         if (waited_for >> i & 1) warp[i].state = READY;
-    collective_passed(waited_for);
+    collective_passed(number(current) / 32, waited_for);
     hand_over();
 }
 
 void copy_later(void *destination, uint4 value) {
-    current->copies.push_back({destination, value, current->groups});
+    const void *place = __builtin_return_address(0);
+    copy_asked_for(destination, place);
+    current->copies.push_back({destination, value, current->groups, place});
 }
 
 void commit_copies() { current->groups++; }
@@ -322,7 +325,10 @@ void wait_for_copies(unsigned pending_groups) {
     auto &copies = current->copies;
     int done = current->groups - static_cast<int>(pending_groups);
     auto next = copies.begin();
-    for (; next != copies.end() && next->group < done; ++next) memcpy(next->destination, &next->value, 16);
+    for (; next != copies.end() && next->group < done; ++next) {
+        copy_arrived(next->destination, next->place);
+        memcpy(next->destination, &next->value, 16);
+    }
     copies.erase(copies.begin(), next);
 }
 
@@ -335,7 +341,6 @@ void fault(const char *format, ...) {
     describe(who, sizeof who, *current);
     snprintf(report, sizeof report, "block (%u, %u, %u), %s: %s", blockIdx.x, blockIdx.y, blockIdx.z, who, what);
     stop();
-    __builtin_unreachable();
 }
 
 void *dynamic_shared() { return dynamic_memory; }
@@ -344,30 +349,37 @@ void *dynamic_shared() { return dynamic_memory; }
 
 int thread_number() { return number(current); }
 
-void describe_thread(char *text, size_t size, int thread) { describe(text, size, threads[thread]); }
+void stop(const char *reason) {
+    snprintf(report, sizeof report, "%s", reason);
+    stop();
+}
+
+bool in_shared_guard(const void *address) {
+    Range behind_fixed{fixed_guard, fixed_guard + SHARED_GUARD};
+    auto *end = dynamic_shared_memory().end;
+    return behind_fixed.has(address) || Range{end, end + SHARED_GUARD}.has(address);
+}
 
 Range dynamic_shared_memory() {
     auto *begin = reinterpret_cast<char *>(dynamic_memory);
     return {begin, begin + dynamic_bytes};
 }
 
-Range stacks_range() { return {stacks, stacks + MOST_THREADS * STACK}; }
+Range stacks() { return {stack_memory, stack_memory + MOST_THREADS * STACK}; }
 
+// The library's TLS segment up to the guard behind it.
 Range shared_arrays() {
-    anchor = 1;
+    memset(fixed_guard, POISON, SHARED_GUARD);  // also makes sure that this thread has its TLS segment
     Range found{};
     auto visit = [](dl_phdr_info *library, size_t, void *result) {
         bool ours = false;
-        size_t tls_bytes = 0;
         for (int i = 0; i < library->dlpi_phnum; i++) {
             const auto &segment = library->dlpi_phdr[i];
             auto begin = library->dlpi_addr + segment.p_vaddr, here = reinterpret_cast<uintptr_t>(&threads);
             if (segment.p_type == PT_LOAD && here >= begin && here < begin + segment.p_memsz) ours = true;
-            if (segment.p_type == PT_TLS) tls_bytes = segment.p_memsz;
         }
         if (!ours) return 0;
-        auto *tls = static_cast<const char *>(library->dlpi_tls_data);
-        *static_cast<Range *>(result) = {tls, tls + tls_bytes};
+        *static_cast<Range *>(result) = {static_cast<const char *>(library->dlpi_tls_data), fixed_guard};
         return 1;
     };
     dl_iterate_phdr(visit, &found);
@@ -380,13 +392,14 @@ Range shared_arrays() {
 extern "C" int emulator_launch(void (*call)(void **), void **values, const unsigned *grid, const unsigned *block,
                                size_t shared_bytes, int how) {
     static char signal_stack[64 << 10];
-    if (!stacks) make_stacks();
+    if (!stack_memory) make_stacks();
     kernel = call, arguments = values, dynamic_bytes = shared_bytes;
     gridDim = dim3(grid[0], grid[1], grid[2]), blockDim = dim3(block[0], block[1], block[2]);
     thread_count = block[0] * block[1] * block[2];
     for (int i = 0; i < thread_count; i++)
         threads[i].index = {i % block[0], i / block[0] % block[1], i / block[0] / block[1]};
     Range shared = shared_arrays();
+    launch_started();
 
     stack_t ours{}, theirs;
     ours.ss_sp = signal_stack, ours.ss_size = sizeof signal_stack;
@@ -405,7 +418,8 @@ extern "C" int emulator_launch(void (*call)(void **), void **values, const unsig
             choose_order(static_cast<Order>(how), i);
             start_block(shared);
             run_block();
-            check_dynamic_guard();
+            check_guard("dynamic shared memory", dynamic_memory + dynamic_bytes, dynamic_bytes);
+            check_guard("__shared__ arrays", fixed_guard, shared.end - shared.begin);
         }
     } else {
         failed = 1;
@@ -420,7 +434,7 @@ extern "C" int emulator_launch(void (*call)(void **), void **values, const unsig
 extern "C" const char *emulator_report() { return report; }
 extern "C" size_t emulator_static_shared() {
     Range shared = shared_arrays();
-    return shared.end - shared.begin - sizeof anchor;
+    return shared.end - shared.begin;
 }
 
 }  // namespace emulator

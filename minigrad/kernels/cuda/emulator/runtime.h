@@ -14,20 +14,27 @@ struct Range {
     bool has(const void *p) const { return p >= begin && p < end; }
 };
 
-Range shared_arrays();   // the __shared__ arrays with a size: this library's TLS segment
+Range shared_arrays();  // the __shared__ arrays with a size
 Range dynamic_shared_memory();
-Range stacks_range();
-void describe_thread(char *text, size_t size, int thread);
-int thread_number();
+Range stacks();
+bool in_shared_guard(const void *address);  // just behind shared memory
+int thread_number();                        // of the current thread in its block
+[[noreturn]] void stop(const char *reason);
 
 #ifdef EMULATOR_CHECKED
+void launch_started();
 void block_started();
-void barrier_passed();                    // by the whole block
-void collective_passed(unsigned lanes);   // by these lanes of the current thread's warp
+void barrier_passed();                             // by the whole block
+void collective_passed(int warp, unsigned lanes);  // by these lanes
+void copy_asked_for(void *destination, const void *place);
+void copy_arrived(void *destination, const void *place);
 #else
+inline void launch_started() {}
 inline void block_started() {}
 inline void barrier_passed() {}
-inline void collective_passed(unsigned) {}
+inline void collective_passed(int, unsigned) {}
+inline void copy_asked_for(void *, const void *) {}
+inline void copy_arrived(void *, const void *) {}
 inline void atomic_access(void *, int) {}
 #endif
 
