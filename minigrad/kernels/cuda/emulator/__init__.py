@@ -22,9 +22,7 @@ from minigrad.kernels.cuda.emulator.build import CompileError, CompilerMissing, 
 from minigrad.kernels.cuda.emulator.checked import Problem
 
 __all__ = [
-    "ORDERS", "CompileError", "CompilerMissing", "EmulatorError", "Library", "Problem",
-    "build", "check", "compiler", "kernel_names", "launch", "order",
-]  # fmt: skip
+    "ORDERS",
     "CompileError",
     "CompilerMissing",
     "EmulatorError",
