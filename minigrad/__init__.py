@@ -36,6 +36,7 @@ from minigrad.creation import (
     zeros,
     zeros_like,
 )
+from minigrad.devices import float32_matmul_precision
 from minigrad.function import Function, GradientError, enable_grad, grad, is_grad_enabled, no_grad
 from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck

@@ -17,8 +17,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args, get_type_hints
 
 import minigrad as mg
+from minigrad.dtypes import HALVES
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.early_stopping import EarlyStopping
 from models.errors import UserError
@@ -64,6 +66,8 @@ class TrainConfig:
     """Steps between checkpoints (one is written at the end in any case)."""
     sample_every: int = 500
     """Steps between samples of the model's writing; 0: none."""
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    """What products are computed in; weights, sums and losses are float32 in any case. tf32 is for GPUs."""
     seed: int = 0
     """Of everything random: weights, batches, dropout."""
 
@@ -72,6 +76,7 @@ class TrainConfig:
             _check(self, name, getattr(self, name) >= 1, "a whole number above 0")
         for name in ("warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed"):
             _check(self, name, getattr(self, name) >= 0, "a whole number, 0 or above")
+        _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         _check(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
         _check(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
         _check(self, "grad_clip", 0 <= self.grad_clip < math.inf, "a number, 0 or above")
@@ -79,6 +84,9 @@ class TrainConfig:
         _check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
         self.betas = tuple(self.betas)
         _check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+
+
+PRECISIONS = get_args(get_type_hints(TrainConfig)["precision"])
 
 
 def _check(config, name: str, fits: bool, expected: str) -> None:
@@ -144,6 +152,7 @@ class Trainer:
         self.optimizer = AdamW(
             decay_groups(self.parameters, config.weight_decay), lr=config.learning_rate, betas=config.betas
         )
+        self.scaler = mg.GradScaler(enabled=config.precision == "float16")
         self.schedule = LinearWarmupCosine(
             self.optimizer,
             warmup_steps=min(config.warmup_steps, config.steps // 2),
@@ -161,21 +170,24 @@ class Trainer:
         self.model.train()
         if self.directory and self.saved is None:
             self.save()  # whatever kills the run, there is something to resume; and a full disk shows at once
-        with self._log() as log, self._progress() as show, StopOnSignal() as stop:
+        with self._log() as log, self._progress() as show, StopOnSignal() as stop, self._tf32():
             while self.step < config.steps and not self._out_of_patience() and not stop.signal:
                 started = time.perf_counter()
                 loss, tokens = self._accumulate_gradients()
+                self.scaler.unscale_(self.optimizer)
                 norm = clip_grad_norm_(self.parameters, config.grad_clip or math.inf)
                 loss, norm = mg.stack([loss, norm]).tolist()  # the one place where a step waits for the GPU
                 self._check_finite(loss, norm)
                 learning_rate = self.schedule.get_last_lr()[0]
-                self.optimizer.step()
+                self.scaler.step(self.optimizer)
+                self.scaler.update()
                 self.optimizer.zero_grad()
                 self.schedule.step()
                 self.step += 1
                 speed = tokens / (time.perf_counter() - started)
 
-                record = {"step": self.step, "loss": loss, "learning_rate": learning_rate, "grad_norm": norm}
+                record = {"step": self.step, "loss": loss, "learning_rate": learning_rate}
+                record["grad_norm"] = norm if math.isfinite(norm) else None  # None: a step that float16 left out
                 record["tokens_per_second"] = round(speed)
                 if self.validation and self._due(config.eval_every):
                     record["val_loss"] = val_loss = self.evaluate()
@@ -202,7 +214,7 @@ class Trainer:
         with mg.no_grad():
             for batch in self.validation:
                 targets = batch[-1].size
-                total += self.loss(self.model, tensors_for(self.model, batch)).item() * targets
+                total += self._loss(batch).item() * targets
                 count += targets
         self.model.train()
         return total / count
@@ -210,7 +222,7 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint of this moment into the directory, whole or not at all."""
         state = {"step": self.step, "training": asdict(self.config), "random": mg.get_rng_state()}
-        state |= {"batches": self.batches.state_dict()} | self.extra
+        state |= {"batches": self.batches.state_dict(), "scaler": self.scaler.state_dict()} | self.extra
         best = None
         if self.early_stopping:
             state["early_stopping"] = self.early_stopping.state_dict()
@@ -230,6 +242,8 @@ class Trainer:
         self.step = self.saved = state["step"]
         self.batches.load_state_dict(state["batches"])
         mg.set_rng_state(state["random"])
+        if state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         checkpoint.restore_optimizer(self.optimizer)
         for group, ours in zip(self.optimizer.param_groups, options, strict=True):
@@ -245,12 +259,17 @@ class Trainer:
         for _ in range(accumulation):
             batch = next(self.batches)
             tokens += batch[0].size
-            loss = self.loss(self.model, tensors_for(self.model, batch))
+            loss = self._loss(batch)
             if accumulation > 1:
                 loss = loss / accumulation
-            loss.backward()
+            self.scaler.scale(loss).backward()
             total = total + loss.detach()
         return total, tokens
+
+    def _loss(self, batch) -> mg.Tensor:
+        """The loss of a batch, its products in the precision asked for."""
+        with mg.autocast(self.config.precision, enabled=self.config.precision in HALVES):
+            return self.loss(self.model, tensors_for(self.model, batch))
 
     def _out_of_patience(self) -> bool:
         return self.early_stopping is not None and self.early_stopping.is_over
@@ -261,7 +280,7 @@ class Trainer:
 
     def _check_finite(self, loss: float, norm: float) -> None:
         """Before the update, so that no checkpoint ever holds NaN."""
-        if math.isfinite(loss) and math.isfinite(norm):
+        if math.isfinite(loss) and (math.isfinite(norm) or self.scaler.get_scale() > 1):
             return
         what = f"the loss became {loss}" if not math.isfinite(loss) else f"the gradient's norm became {norm}"
         kept = f" The last checkpoint, in {self.directory}, is untouched." if self.directory else ""
@@ -279,6 +298,9 @@ class Trainer:
         self.model.train()
         mg.set_rng_state(random)
         return result
+
+    def _tf32(self):
+        return mg.float32_matmul_precision("high") if self.config.precision == "tf32" else nullcontext()
 
     def _log(self):
         return JsonLog(self.log, after_step=self.step) if self.log else nullcontext()

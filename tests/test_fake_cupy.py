@@ -73,3 +73,11 @@ def test_views_write_through():
         np.testing.assert_array_equal(x.get(), [[7, 5, 6], [0, 0, 1]])
         assert x.base is None
         assert x[0].base is x
+
+
+def test_compute_types(real):
+    from cupy import _core
+    from cupy._core import _routines_linalg
+
+    assert {"get_compute_type", "set_compute_type"} <= set(dir(_core))
+    assert {"COMPUTE_TYPE_FP32", "COMPUTE_TYPE_TF32"} <= set(dir(_routines_linalg))

@@ -24,6 +24,8 @@ __all__ = ["copies", "installed"]
 def installed(memory: int | None = None):
     """Put the stand-in where `import cupy` finds it; `memory` bytes of it, if given."""
     modules = {
+        "cupy._core": namespace.core(),
+        "cupy._core._routines_linalg": namespace.core(),
         "cupy": namespace.module(),
         "cupyx": types.ModuleType("cupyx"),
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),

@@ -188,3 +188,15 @@ def special() -> types.ModuleType:
         by_one = np.vectorize(getattr(math, name), otypes=[np.float64])
         setattr(scipy_special, name, lambda x, f=by_one: ndarray(np.asarray(f(x._host), x.dtype)))
     return scipy_special
+
+
+compute_types = {np.float32: 0}
+
+
+def core() -> types.ModuleType:
+    """cupy._core: what products of float32 are computed in."""
+    module = types.ModuleType("cupy._core")
+    module.COMPUTE_TYPE_FP32, module.COMPUTE_TYPE_TF32 = 3, 5
+    module.get_compute_type = compute_types.__getitem__
+    module.set_compute_type = compute_types.__setitem__
+    return module

@@ -5,10 +5,12 @@ import pytest
 
 import minigrad as mg
 import nn
+from minigrad import kernels
 from minigrad.dtypes import HALVES, as_dtype, epsilon, is_half
 from minigrad.tensor import Tensor
 from models.gpt import GPT, GPTConfig
 from tests import fake_cupy
+from tests.fake_cupy.namespace import compute_types
 from tests.minigrad.ops_table import CASES
 
 pytest.importorskip("ml_dtypes")
@@ -257,3 +259,28 @@ def test_scaling_on_the_gpu_reads_one_number():
         scaler.step(optimizer)
         scaler.update()
         assert cupy.copies == {"to host": 1}
+
+
+# TF32.
+
+
+def test_tf32_within_a_block():
+    with fake_cupy.installed():
+        with mg.float32_matmul_precision("high"):
+            assert compute_types[np.float32] == 5
+            with mg.float32_matmul_precision("highest"):
+                assert compute_types[np.float32] == 3
+        assert compute_types[np.float32] == 0
+    with pytest.raises(ValueError, match='choose "highest" or "high"'), mg.float32_matmul_precision("medium"):
+        pass
+
+
+@pytest.mark.gpu
+def test_tf32_rounds_the_factors():
+    a = mg.randn(256, 256, device="cuda")
+    exact = a.double() @ a.double()
+    errors = []
+    for precision in ("highest", "high"):
+        with mg.float32_matmul_precision(precision), kernels.use("cublas"):
+            errors.append((a @ a - exact).abs().max().item())
+    assert errors[0] < 1e-4 < errors[1] < 1

@@ -1,6 +1,7 @@
 """Training, checkpoints, evaluation and writing on a GPU; a run may change devices at a checkpoint."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,35 @@ def test_a_step_copies_the_batch_in_and_the_losses_out(accumulation, tmp_path):
         run.run()
     # inputs and targets of each batch in, loss and norm out together
     assert counts[1:] == [{"to device": 2 * accumulation, "to host": 1}] * 5
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_precisions_train_to_nearly_the_same_loss(precision, device, tmp_path, cupy):
+    pytest.importorskip("ml_dtypes")
+    expected = trainer(tmp_path / "float32", "cpu", replace(CONFIG, learning_rate=3e-3)).run()
+    config = replace(CONFIG, learning_rate=3e-3, precision=precision)
+    result = trainer(tmp_path / precision, device, config).run()
+    assert result.val_loss == pytest.approx(expected.val_loss, rel=2e-3)
+    assert all(p.dtype == np.float32 for p in load_checkpoint(tmp_path / precision).model.parameters())
+
+
+@np.errstate(all="ignore")  # infinite on purpose
+def test_float16_goes_on_from_its_factor_and_gives_up_below_one(tmp_path):
+    config = replace(CONFIG, precision="float16")
+    begun = trainer(tmp_path, "cpu", config)
+    begun.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-25)  # infinite at once; two steps are left out
+    stop_after(begun, 4)
+    assert [r["grad_norm"] is None for r in read_log(tmp_path / "log.jsonl")][:3] == [True, True, False]
+    checkpoint = load_checkpoint(tmp_path)
+    resumed = trainer(tmp_path, "cpu", config, model=checkpoint.model)
+    resumed.resume(checkpoint)
+    assert resumed.scaler.get_scale() == begun.scaler.get_scale() < 2**60
+    resumed.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-60)
+    resumed.scaler.load_state_dict(resumed.scaler.state_dict() | {"scale": 1.0})
+    resumed.loss = lambda model, batch: model(*batch)[1] * 1e30
+    with pytest.raises(UserError, match=r"the gradient's norm became (inf|nan)"):
+        resumed.run()
 
 
 def test_writing_and_evaluating(cupy):
