@@ -9,11 +9,16 @@ from importlib import import_module
 
 # Imported on first use: `minigrad --help` needs none of them.
 _HOMES = {
+    "GloVe": "models.glove",
+    "GloVeConfig": "models.glove",
     "GPT": "models.gpt",
     "GPTConfig": "models.gpt",
     "TrainConfig": "models.trainer",
     "Trainer": "models.trainer",
     "UserError": "models.errors",
+    "Word2Vec": "models.word2vec",
+    "Word2VecConfig": "models.word2vec",
+    "WordVectors": "models.vectors.word_vectors",
     "evaluate": "models.evaluation",
     "load_checkpoint": "models.checkpoint",
     "save_checkpoint": "models.checkpoint",

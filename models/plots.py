@@ -7,8 +7,10 @@ import numpy as np
 
 from models.log import read_log
 
+TOKEN_LOSS = "cross-entropy (nats per token)"
 
-def plot_losses(log: str | os.PathLike, path: str | os.PathLike, title: str = "") -> Path:
+
+def plot_losses(log: str | os.PathLike, path: str | os.PathLike, title: str = "", loss: str = TOKEN_LOSS) -> Path:
     """Draw the losses of a training log (see models.log) into an image file and return its path.
 
     The batches' loss is noisy, so it is drawn pale with its running mean on top; the validation loss has
@@ -34,13 +36,45 @@ def plot_losses(log: str | os.PathLike, path: str | os.PathLike, title: str = ""
         label = f"validation (last {val_losses[-1]:.3f})"
         axes.plot(val_steps, val_losses, color="black", linestyle="--", marker="o", markersize=4, label=label)
     axes.set_xlabel("step")
-    axes.set_ylabel("cross-entropy (nats per token)")
+    axes.set_ylabel(loss)
     axes.set_title(title)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
+    return Path(path)
+
+
+def plot_words(groups: dict[str, list[str]], points, path: str | os.PathLike, title: str = "") -> Path:
+    """Draw words as labelled points into an image file and return its path.
+
+    groups  {a group's name: its words}, each group in a colour and with a mark of its own; a word that is its
+            group's name is bold
+    points  (words, 2), in the order of the groups
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    colours = ("#1f5fa8", "#b5432a", "#3d7a33", "#7a4a9e", "#8a6d1b", "#2a8a8a", "#a83c72", "#555555")
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    at = 0
+    for number, (name, words) in enumerate(groups.items()):
+        colour, mark = colours[number % len(colours)], "os^Dvp*X"[number % 8]
+        x, y = points[at : at + len(words)].T
+        axes.scatter(x, y, s=14, color=colour, marker=mark)
+        for word, left, top in zip(words, x, y, strict=True):
+            axes.annotate(
+                word, (left, top), (3, 2), textcoords="offset points", color=colour, fontsize=9,
+                fontweight="bold" if word == name else "normal",
+            )  # fmt: skip
+        at += len(words)
+    axes.set(xticks=[], yticks=[], title=title)
+    axes.margins(0.08)
+    axes.spines[:].set_color("0.8")
+    figure.savefig(path, dpi=110)
     return Path(path)
 
 

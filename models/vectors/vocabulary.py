@@ -1,0 +1,79 @@
+"""The words of a text by frequency, and the text as sentences of their ids."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from models.text.files import DataError
+
+WORD = re.compile(r"\w+(?:['’-]\w+)*")  # with inner apostrophes and hyphens: o'er, to-night
+SENTENCE_END = re.compile(r"[.!?。！？]+|\n\s*\n")
+LONGEST_SENTENCE = 1000  # what is longer is cut, as the C program does
+
+
+def split_sentences(text: str) -> list[list[str]]:
+    """A text as sentences of lower-case words, without punctuation."""
+    sentences = (WORD.findall(sentence) for sentence in SENTENCE_END.split(text.lower()))
+    return [words for words in sentences if words]
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """Sentences as ids: sentence s is ids[offsets[s] : offsets[s + 1]]. ids int32 (tokens,), offsets int64."""
+
+    ids: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def sentences(self) -> list[np.ndarray]:
+        """The ids of each sentence."""
+        return np.split(self.ids, self.offsets[1:-1])
+
+
+class Vocabulary:
+    """Words, the most frequent first, and how often each occurs: words, counts int64 (V,), index {word: id}."""
+
+    def __init__(self, words: Sequence[str], counts):
+        self.words, self.counts = list(words), np.asarray(counts, np.int64)
+        self.index = {word: i for i, word in enumerate(self.words)}
+
+    @classmethod
+    def from_sentences(cls, sentences: Iterable[Sequence[str]], min_count: int = 5) -> "Vocabulary":
+        """The words that occur min_count times or more. Raises DataError if that leaves less than two."""
+        found = Counter(chain.from_iterable(sentences))
+        words = sorted((word for word, count in found.items() if count >= min_count), key=lambda w: (-found[w], w))
+        if len(words) < 2:
+            raise DataError(
+                f"of {found.total():,} words in the text, {len(words)} different ones occur {min_count} times or more: "
+                "word vectors need two at least. Take a longer text or a smaller min_count"
+            )
+        return cls(words, [found[word] for word in words])
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, sentences: Iterable[Sequence[str]]) -> EncodedText:
+        """The sentences as ids; words that are not in the vocabulary are left out, and then empty sentences."""
+        get = self.index.get
+        pieces, lengths = [], []
+        for words in sentences:
+            ids = [i for i in map(get, words) if i is not None]
+            pieces.append(ids)
+            lengths.append(len(ids))
+        ids = np.fromiter(chain.from_iterable(pieces), np.int32, sum(lengths))
+        return EncodedText(ids, _cut(np.array(lengths, np.int64)))
+
+
+def _cut(lengths: np.ndarray) -> np.ndarray:
+    """Offsets of sentences of these lengths, the long ones in pieces and the empty ones gone."""
+    ends = np.cumsum(lengths)
+    long_ones = np.flatnonzero(lengths > LONGEST_SENTENCE)
+    cuts = [np.arange(ends[i] - lengths[i], ends[i], LONGEST_SENTENCE) for i in long_ones]
+    return np.unique(np.concatenate([[0], ends, *cuts])).astype(np.int64)
