@@ -76,12 +76,16 @@ def _cuda(name: str, file: str) -> tuple[Implementation, Implementation]:
     )
 
 
-def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda: bool = False) -> Kernel:
-    """The usual case: numba from `minimum` elements on, below it and for float64 the reference; `cuda` adds CUDA C."""
+def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False):
+    """The usual case: numba from `minimum` elements on, below it and for float64 the reference.
+
+    cuda adds CUDA C; cublas the reference's array code once more, under the name of what makes its products on a GPU.
+    """
     kernel = Kernel(
         name,
         Implementation("numba", f"cpu.{file}:{name}", supports=supports, worth=worth or _at_least(minimum)),
         *(_cuda(name, file) if cuda else ()),
+        *((Implementation("cublas", f"reference.{file}:{name}"),) if cublas else ()),
         Implementation("reference", f"reference.{file}:{name}"),
     )
     globals()[name] = kernel
@@ -119,7 +123,7 @@ matmul = Kernel(
 __all__.append("matmul")
 
 for _name in ("linear", "linear_backward"):
-    _kernel(_name, "linear")
+    _kernel(_name, "linear", cublas=True)  # the reference's products are the array library's
 for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"):
     _kernel(_name, "softmax", cuda=True)
 _kernel("cross_entropy", "cross_entropy", cuda=True)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigrad.kernels.fastest import fastest
+
 BACKENDS = ("reference", "numba", "blas", "cuda", "cublas", "emulator")
 ON_GPU = ("cuda", "cublas", "reference")
 ON_CPU = ("numba", "blas", "emulator", "reference")
@@ -33,12 +35,18 @@ def _always(*args) -> bool:
     return True
 
 
+def _no_limit(*args) -> None:
+    return None
+
+
 @dataclass
 class Implementation:
     """One way to run a kernel.
 
     target    "module:function" below minigrad.kernels, imported on the first call
     supports  whether the function is correct for these arguments
+    limit     on a GPU: why it cannot take these, where a user would expect it to, such as a head size; None if it can.
+              Then a slower version runs, and it is said once; in strict mode it is an error.
     worth     whether it is expected to be the fastest for them (ignored when pinned)
     """
 
@@ -46,6 +54,7 @@ class Implementation:
     target: str
     supports: Callable[..., bool] = _always
     worth: Callable[..., bool] = _always
+    limit: Callable[..., str | None] = _no_limit
     function: Callable | None = None
 
     def load(self) -> Callable:
@@ -98,6 +107,7 @@ class Kernel:
         self.implementations = {i.backend: i for i in implementations}
         self._on_cpu = [i for i in implementations if i.backend in ON_CPU and i.backend != "emulator"]
         self._on_gpu = [i for i in implementations if i.backend in ON_GPU]
+        self._said: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}: {', '.join(self.implementations)}>"
@@ -107,16 +117,19 @@ class Kernel:
 
     def choose(self, *args) -> Callable:
         """The function that a call with these arguments runs."""
-        if _choice.backend is not None:
-            pinned = self._pinned(_choice.backend, args)
-            if pinned is not None:
-                return pinned
         first = args[0]
         if type(first) is list:
             first = first[0] if first else None
         on_cpu = first is None or isinstance(first, np.ndarray)
-        for implementation in self._on_cpu if on_cpu else self._on_gpu:
+        if _choice.backend is not None:
+            pinned = self._pinned(_choice.backend, args, on_cpu)
+            if pinned is not None:
+                return pinned
+        for implementation in self._on_cpu if on_cpu else self._fastest_on_gpu(args):
             if implementation.supports(*args) and implementation.worth(*args):
+                if not on_cpu and (reason := implementation.limit(*args)):
+                    self._say_once(f"{self.name}: {reason}; a slower version is used")
+                    continue
                 if implementation.function is not None:
                     return implementation.function
                 function = self._load(implementation)
@@ -124,17 +137,31 @@ class Kernel:
                     return function
         raise KernelFallback(f"{self.name}: no implementation takes {_describe(args)}")
 
-    def _pinned(self, backend: str, args) -> Callable | None:
+    def _fastest_on_gpu(self, args) -> list[Implementation]:
+        """The versions for a GPU, the one that was measured to be the fastest at this shape first."""
+        winner = self.implementations.get(fastest(self.name, args))
+        return self._on_gpu if winner is None else [winner, *self._on_gpu]
+
+    def _say_once(self, message: str) -> None:
+        """A warning the first time; in strict mode an error every time."""
+        if _choice.strict:
+            raise KernelFallback(message)
+        if message not in self._said:
+            self._said.add(message)
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+    def _pinned(self, backend: str, args, on_cpu: bool) -> Callable | None:
         implementation = self.implementations.get(backend)
         if implementation is None:
             return None  # this kernel has no such version: nothing was promised
-        if implementation.supports(*args):
+        if backend not in (ON_CPU if on_cpu else ON_GPU):
+            problem = f"{backend} does not compute on {'the CPU' if on_cpu else 'a GPU'}, where the arrays are"
+        elif implementation.supports(*args) and implementation.limit(*args) is None:
             return self._load(implementation)
+        else:
+            problem = implementation.limit(*args) or f"the {backend} version does not take {_describe(args)}"
         if _choice.strict:
-            raise KernelFallback(
-                f"{self.name}: the {backend} version does not take {_describe(args)}; "
-                "change the arguments, or leave strict mode to fall back"
-            )
+            raise KernelFallback(f"{self.name}: {problem}; change the arguments, or leave strict mode to fall back")
         return None
 
     def _load(self, implementation: Implementation) -> Callable | None:
