@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad import kernels
 from minigrad.kernels.reference import matmul as reference
+from tests.minigrad.kernels import implementations
 
-BACKENDS = list(kernels.matmul.implementations)
+BACKENDS = [*implementations.others("matmul"), "reference"]
 
 
 def run(backend, a, b):
-    with kernels.use(backend), kernels.strict():
-        return kernels.matmul(a, b)
+    return implementations.run(backend, "matmul", a, b)
 
 
 def normal(shape, seed=0):
