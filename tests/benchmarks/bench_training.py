@@ -58,13 +58,11 @@ def our_gpt(layers, heads, width, time, batch, vocabulary, compiled=False):
     return step
 
 
-def torch_gpt(layers, heads, width, time, batch, vocabulary, compiled=False):
+def torch_gpt_model(layers, heads, width, time, vocabulary):
+    """The same GPT in PyTorch; model(ids, targets) is the loss."""
     import torch
     from torch import nn
     from torch.nn import functional
-
-    torch.set_num_threads(THREADS)
-    torch.manual_seed(0)
 
     class Block(nn.Module):
         def __init__(self):
@@ -95,7 +93,15 @@ def torch_gpt(layers, heads, width, time, batch, vocabulary, compiled=False):
             logits = self.head(self.ln_f(h))
             return functional.cross_entropy(logits.view(-1, vocabulary), y.view(-1))
 
-    model = GPT()
+    return GPT()
+
+
+def torch_gpt(layers, heads, width, time, batch, vocabulary, compiled=False):
+    import torch
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    model = torch_gpt_model(layers, heads, width, time, vocabulary)
     run = torch.compile(model) if compiled else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     x, y = (torch.from_numpy(z) for z in _batch(batch, time, vocabulary))
