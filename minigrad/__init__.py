@@ -37,7 +37,8 @@ from minigrad.creation import (
     zeros_like,
 )
 from minigrad.devices import float32_matmul_precision
-from minigrad.function import Function, GradientError, enable_grad, grad, is_grad_enabled, no_grad
+from minigrad.engine import GradientError, grad
+from minigrad.function import Function, enable_grad, is_grad_enabled, no_grad
 from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import draw_graph

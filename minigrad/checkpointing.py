@@ -7,7 +7,8 @@ inputs of n layers and the activations of one, for one more forward.
 """
 
 from minigrad import random
-from minigrad.function import Function, Identity, _next_order, enable_grad, grad, is_grad_enabled
+from minigrad.engine import grad
+from minigrad.function import Function, Identity, enable_grad, is_grad_enabled, next_order
 from minigrad.tensor import Tensor, wrap
 
 
@@ -62,7 +63,7 @@ class _Stretch:
         The graph is recorded once to find the parameters that fn reaches on its own. It ends at
         fresh leaves in place of the inputs and at everything that is older than the call.
         """
-        start = _next_order()
+        start = next_order()
         leaves, inputs, keywords = self._fresh(_leaf)
         outputs = self.fn(*inputs, **keywords)
         for output in _tuple(outputs):

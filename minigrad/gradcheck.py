@@ -11,7 +11,8 @@ import inspect
 import numpy as np
 
 from minigrad import random
-from minigrad.function import enable_grad, grad
+from minigrad.engine import grad
+from minigrad.function import enable_grad
 from minigrad.tensor import Tensor, to_numpy, wrap
 
 EXHAUSTIVE = 400  # inputs up to this many elements are checked one by one, larger ones along random directions

@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import inf
 from pathlib import Path
 
-from minigrad.function import Function, _Output
+from minigrad.function import Function, Output
 from minigrad.io import write_atomically
 from minigrad.tensor import DEFAULT_DTYPE, Tensor
 
@@ -118,7 +118,7 @@ class Graph:
             refer[node] = f"%{len(boxes) - len(leaves) + 1}"
             inputs, arguments = [], []
             for parent in node.parents:
-                slot = f"[{parent.index}]" if type(parent) is _Output else ""
+                slot = f"[{parent.index}]" if type(parent) is Output else ""
                 if parent is not None:
                     inputs.append((boxes[_function(parent)], slot))
                 arguments.append("_" if parent is None else refer[_function(parent)] + slot)
@@ -127,7 +127,7 @@ class Graph:
             boxes[node] = _Box("product" if node.name in PRODUCTS else "operation", lines, inputs)
             arguments += [details] if details else []
             self._statements.append((f"{refer[node]} = {node.name}({', '.join(arguments)})", _signature(node)))
-        slot = f"[{root.grad_fn.index}]" if type(root.grad_fn) is _Output else ""
+        slot = f"[{root.grad_fn.index}]" if type(root.grad_fn) is Output else ""
         return [*boxes.values(), _Box("output", ["output", _signature(root)], [(boxes[start], slot)])]
 
     def svg(self) -> str:
@@ -200,7 +200,7 @@ def _text_width(line: str, title: bool) -> float:
 
 def _function(node):
     """The Function behind one of its outputs."""
-    return node.parents[0] if type(node) is _Output else node
+    return node.parents[0] if type(node) is Output else node
 
 
 def _signature(node) -> str:

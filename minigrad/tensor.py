@@ -2,7 +2,7 @@
 
 This file is the data structure. What a tensor can compute is written in ops/, one
 family a file, and attached to the class in methods.py; how gradients flow is in
-function.py.
+engine.py.
 """
 
 import numpy as np
@@ -210,7 +210,7 @@ class Tensor:
         retain_graph  keep what the rules saved, so that backward can run again (default: create_graph)
         create_graph  record the gradient computation itself, for gradients of gradients
         """
-        from minigrad.function import backward
+        from minigrad.engine import backward
 
         backward(self, gradient, retain_graph, create_graph)
 

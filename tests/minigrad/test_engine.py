@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.function import Function, Identity, unbroadcast
+from minigrad.engine import unbroadcast
+from minigrad.function import Function, Identity
 from minigrad.ops.shape import Split
 from minigrad.tensor import Tensor
 
