@@ -9,10 +9,13 @@ from importlib import import_module
 
 # Imported on first use: `minigrad --help` needs none of them.
 _HOMES = {
+    "ClassifierConfig": "models.classifier.config",
+    "FitConfig": "models.classifier.training",
     "GloVe": "models.glove",
     "GloVeConfig": "models.glove",
     "GPT": "models.gpt",
     "GPTConfig": "models.gpt",
+    "TextClassifier": "models.classifier.text_classifier",
     "TrainConfig": "models.trainer",
     "Trainer": "models.trainer",
     "UserError": "models.errors",

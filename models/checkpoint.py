@@ -139,6 +139,13 @@ def load_checkpoint(directory, model: str | None = None, with_optimizer: bool = 
     return Checkpoint(loaded, tokenizer, config, state, tensors, settings, best_weights)
 
 
+def architecture_of(directory) -> str:
+    """The name of the model in a checkpoint, such as "gpt". Raises UserError for a directory that is none."""
+    directory = _resolved(directory)
+    repair(directory, FILES)
+    return _read_header(directory)["model"]
+
+
 # What is in it.
 
 

@@ -4,6 +4,8 @@ import difflib
 from typing import NamedTuple
 
 import nn
+from models.classifier.config import ClassifierConfig
+from models.classifier.model import ClassifierModel
 from models.errors import UserError
 from models.glove import GloVe, GloVeConfig
 from models.gpt import GPT, GPTConfig
@@ -11,18 +13,23 @@ from models.word2vec import Word2Vec, Word2VecConfig
 
 
 class Architecture(NamedTuple):
-    """A dataclass of settings, the module that is built from one, and the function that teaches it.
+    """A dataclass of settings, the module that is built from one, and the functions that teach and judge it.
 
-    model   model(config).config is config
-    recipe  "module:function", imported by `minigrad train`, which calls function(name, flags) -> exit code
+    model       model(config).config is config
+    recipe      "module:function", imported by `minigrad train`, which calls function(name, flags) -> exit code
+    evaluation  likewise for `minigrad eval`, which calls function(arguments) -> exit code
     """
 
     config: type
     model: type[nn.Module]
     recipe: str
+    evaluation: str = "models.commands.evaluate:language_or_vectors"
 
 
 MODELS: dict[str, Architecture] = {
+    "classifier": Architecture(
+        ClassifierConfig, ClassifierModel, "models.recipes.classifier:train", "models.recipes.classifier:evaluate"
+    ),
     "gpt": Architecture(GPTConfig, GPT, "models.recipes.language:train"),
     "word2vec": Architecture(Word2VecConfig, Word2Vec, "models.recipes.vectors:train_word2vec"),
     "glove": Architecture(GloVeConfig, GloVe, "models.recipes.vectors:train_glove"),

@@ -1,14 +1,12 @@
 """Convolution and max-over-time pooling in one: what TextCNN makes of a text."""
 
-import numpy as np
-
 from minigrad import kernels
 from minigrad.devices import array_module
 from minigrad.function import Function
+from minigrad.ops.convolution import conv1d
 from minigrad.ops.elementwise import where
-from minigrad.ops.linalg import matmul
-from minigrad.ops.reduce import amax
-from minigrad.ops.shape import cat, reshape, swapaxes
+from minigrad.ops.pooling import max_over_time
+from minigrad.ops.shape import swapaxes
 from minigrad.tensor import unwrap
 
 
@@ -34,16 +32,11 @@ class Conv1dMax(Function):
 
     def composite(self, x, weight, bias):
         xp = array_module(unwrap(x))
-        filters, channels, width = weight.shape
-        batch, time = x.shape[:2]
-        inside = xp.arange(time) < self.lengths[:, None]
-        edge = xp.zeros((batch, width - 1, channels), x.dtype)
-        x = cat([edge, where(inside[..., None], x, x.dtype.type(0)), edge], 1)
-        steps = time + width - 1
-        windows = cat([x[:, j : j + steps] for j in range(width)], 2)  # (batch, steps, width·channels)
-        y = matmul(windows, reshape(swapaxes(weight, 1, 2), filters, width * channels).T) + bias
-        counted = xp.arange(steps) < self.lengths[:, None] + width - 1
-        return amax(where(counted[..., None], y, y.dtype.type(-np.inf)), 1)
+        width = weight.shape[2]
+        text = xp.arange(x.shape[1]) < self.lengths[:, None]  # (batch, time)
+        x = where(text[..., None], x, x.dtype.type(0))
+        y = swapaxes(conv1d(swapaxes(x, 1, 2), weight, bias, padding=width - 1), 1, 2)  # (batch, windows, filters)
+        return max_over_time(y, xp.arange(y.shape[1]) >= self.lengths[:, None] + width - 1)
 
 
 def conv1d_max(x, weight, bias, lengths):

@@ -1,17 +1,22 @@
-"""`minigrad eval`: how well a trained model predicts a text, or how good its word vectors are.
+"""`minigrad eval`: how good a trained model is.
 
 minigrad eval runs/play
 minigrad eval runs/play --data my-text.txt --split all --json
+minigrad eval runs/topics --split test
 minigrad eval runs/word2vec
 minigrad eval vectors.bin
+
+What is measured depends on the model; models/registry.py says where it is.
 """
 
 import dataclasses
+from importlib import import_module
 from json import dumps
 from pathlib import Path
 from typing import Literal
 
-from models.checkpoint import load_checkpoint
+from models import registry
+from models.checkpoint import architecture_of, load_checkpoint
 from models.errors import UserError
 from models.evaluation import evaluate
 from models.placement import choose_device
@@ -22,8 +27,16 @@ from models.vectors.formats import PRETRAINED, read_vectors
 from models.vectors.word_vectors import WordVectors
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str]) -> int:
     """Run `minigrad eval DIR ...`. Raises UserError or DataError for what a user can put right."""
+    directory = next((argument for argument in argv if Path(argument).is_dir()), None)
+    name = architecture_of(directory) if directory else "gpt"
+    module, _, function = registry.architecture(name).evaluation.partition(":")
+    return getattr(import_module(module), function)(argv)
+
+
+def language_or_vectors(argv: list[str]) -> int:
+    """Run `minigrad eval DIR ...` for a language model or for word vectors."""
     import tyro
 
     tyro.cli(report, args=argv, prog="minigrad eval")

@@ -1,0 +1,1 @@
+"""Synonyms of a vocabulary: for each word, those whose vectors point the same way."""
