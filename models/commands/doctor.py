@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import minigrad
+from minigrad import devices
 from minigrad.cache import cache_directory
 
 PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "matplotlib", "regex", "rich", "tyro")
@@ -51,7 +53,7 @@ def versions() -> dict:
     found = {"minigrad": _version("minigrad"), "python": platform.python_version(), "executable": sys.executable}
     found |= {name: _version(name) for name in PACKAGES}
     installed = [d.metadata["Name"] for d in metadata.distributions() if (d.name or "").startswith("cupy")]
-    return found | {"cupy": _version(installed[0]) if installed else None}
+    return found | {"cupy": _version(installed[0]) if installed else None, "ml_dtypes": _version("ml_dtypes")}
 
 
 def processor() -> dict:
@@ -85,19 +87,49 @@ def threads() -> dict:
 
 
 def gpu() -> dict:
-    """The CUDA device, as the driver and cupy see it."""
+    """The CUDA device, as the driver and cupy see it, and whether kernels can be compiled for it."""
     found = {
-        "driver": _first_line("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+        "driver": _first_line("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"),
+        "driver's CUDA": _cuda_of_driver(),
+        "cupy": importlib.util.find_spec("cupy") is not None,
+        "device": None,
+        "memory": None,
+        "problem": devices.problem(),
+        "compiler problem": None,
     }
-    found |= {"cupy": importlib.util.find_spec("cupy") is not None, "device": None, "problem": None}
-    if found["cupy"]:
-        try:
-            import cupy
+    if found["problem"] is None:
+        import cupy
 
-            found["device"] = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-        except Exception as error:  # cupy's own kinds, and ImportError for a library that is missing
-            found["problem"] = " ".join(str(error).split())
+        properties = cupy.cuda.runtime.getDeviceProperties(0)
+        found["device"] = (
+            f"{properties['name'].decode()}, compute capability {properties['major']}.{properties['minor']}"
+        )
+        memory = devices.memory()
+        found["memory"] = f"{_readable(memory['total'])}, {_readable(memory['free'])} free"
+        found["compiler problem"] = _compiler_problem(cupy)
     return found
+
+
+def _cuda_of_driver() -> str | None:
+    """The newest CUDA that the driver runs, as nvidia-smi says in its heading: "13.0"."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    heading = subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=20).stdout
+    version = re.search(r"CUDA Version: ([\d.]+)", heading)
+    return version[1] if version else None
+
+
+def _compiler_problem(cupy) -> str | None:
+    """Why a kernel cannot be compiled here, such as headers that are missing; None if one can."""
+    from minigrad.kernels.cuda import softmax
+
+    try:
+        x = cupy.zeros((4, 32), "float32") + 1  # cupy's own kernels need CUDA's headers
+        softmax.softmax(x)  # and ours the compiler
+    except Exception as error:  # each compiler has errors of its own
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        return lines[0].strip() if lines else type(error).__name__
+    return None
 
 
 def storage() -> dict:
@@ -125,20 +157,36 @@ def advice(report: dict) -> list[str]:
             f"BLAS and numba slow each other down {report['threads']['interference']} times: import minigrad "
             "before numpy, or set OPENBLAS_THREAD_TIMEOUT=4 in the environment"
         )
-    has_driver = report["gpu"]["driver"] is not None
-    if has_driver and not report["gpu"]["cupy"]:
-        found.append("there is a GPU but no cupy: pip install 'minigrad[cuda12]' (or cuda13 for a CUDA 13 driver)")
-    elif not has_driver:
-        found.append("no NVIDIA GPU: everything runs on the CPU")
-    if report["gpu"]["problem"]:
-        found.append(f"cupy cannot use the GPU: {report['gpu']['problem']}")
+    found += gpu_advice(report["gpu"], report["versions"])
     if report["compilers"]["g++"] is None:
         found.append("no g++: the CUDA kernels cannot run in the emulator; install a C++ compiler to try them")
-    if has_driver and report["compilers"]["nvcc"] is None:
+    if report["gpu"]["device"] and report["compilers"]["nvcc"] is None:
         found.append("no nvcc: not needed, cupy brings its own compiler")
     for place in ("free here", "free for the data cache"):
         if report["storage"][place] < 1e9:
             found.append(f"the disk is nearly full: {place} {_readable(report['storage'][place])}")
+    return found
+
+
+def gpu_advice(gpu: dict, versions: dict) -> list[str]:
+    """What stands between this machine and computing on its GPU."""
+    extra = "cuda12" if (gpu["driver's CUDA"] or "13").startswith("12") else "cuda13"
+    install = f"{sys.executable} -m pip install 'minigrad[{extra}]'"
+    if gpu["driver"] is None and gpu["device"] is None:
+        return ["no NVIDIA GPU, or no driver for it: everything runs on the CPU"]
+    if not gpu["cupy"]:
+        return [f"there is a GPU but no cupy: {install}"]
+    if gpu["problem"]:
+        return [f"cupy cannot use the GPU: {gpu['problem']}"]
+    found = []
+    if gpu["compiler problem"]:
+        problem = gpu["compiler problem"].rstrip(".")
+        found.append(
+            f"kernels cannot be compiled for the GPU: {problem}. {install} brings the compiler (NVRTC) and "
+            "CUDA's headers"
+        )
+    if versions.get("ml_dtypes") is None:
+        found.append(f"no ml_dtypes, which bfloat16 needs: {install}")
     return found
 
 

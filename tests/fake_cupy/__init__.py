@@ -21,12 +21,12 @@ __all__ = ["copies", "installed"]
 
 
 @contextmanager
-def installed(memory: int | None = None):
-    """Put the stand-in where `import cupy` finds it; `memory` bytes of it, if given."""
+def installed(memory: int | None = None, **cuda_options):
+    """Put the stand-in where `import cupy` finds it; with `memory` bytes, if given, and cuda.module's options."""
     modules = {
         "cupy._core": namespace.core(),
         "cupy._core._routines_linalg": namespace.core(),
-        "cupy": namespace.module(),
+        "cupy": namespace.module(**cuda_options),
         "cupyx": types.ModuleType("cupyx"),
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),
         "cupyx.scipy.special": namespace.special(),

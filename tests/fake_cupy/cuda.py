@@ -88,8 +88,16 @@ class Device:
         pass
 
 
-def module(device_count: int = 1, driver: int = 13000, runtime: int = 13000) -> types.ModuleType:
-    """cupy.cuda, with so many devices and these versions."""
+def module(
+    device_count: int = 1, driver: int = 13000, runtime: int = 13000, error: str | None = None
+) -> types.ModuleType:
+    """cupy.cuda, with so many devices and these versions; `error` is what looking for devices raises."""
+
+    def get_device_count():
+        if error:
+            raise CUDARuntimeError(error)
+        return device_count
+
     cuda = types.ModuleType("cupy.cuda")
     cuda.Event, cuda.Stream, cuda.Device = Event, Stream, Device
     cuda.get_elapsed_time = lambda start, end: 1000 * (end.at - start.at)
@@ -98,7 +106,7 @@ def module(device_count: int = 1, driver: int = 13000, runtime: int = 13000) -> 
     cuda.memory.OutOfMemoryError = OutOfMemoryError
     cuda.runtime = types.ModuleType("cupy.cuda.runtime")
     cuda.runtime.CUDARuntimeError = CUDARuntimeError
-    cuda.runtime.getDeviceCount = lambda: device_count
+    cuda.runtime.getDeviceCount = get_device_count
     cuda.runtime.getDeviceProperties = lambda device: {"name": b"stand-in", "major": 9, "minor": 0}
     cuda.runtime.driverGetVersion = lambda: driver
     cuda.runtime.runtimeGetVersion = lambda: runtime

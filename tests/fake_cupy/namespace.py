@@ -1,5 +1,6 @@
 """The functions: numpy's arithmetic with cupy's arguments and nothing that cupy lacks."""
 
+import importlib.machinery
 import inspect
 import math
 import types
@@ -168,7 +169,7 @@ FUNCTIONS |= {f.__name__: f for f in (asarray, array, asnumpy, argwhere, argpart
 FUNCTIONS["abs"] = FUNCTIONS["absolute"]
 
 
-def module() -> types.ModuleType:
+def module(**cuda_options) -> types.ModuleType:
     """The module that stands in for cupy."""
     cupy = types.ModuleType("cupy")
     vars(cupy).update(FUNCTIONS)
@@ -176,7 +177,8 @@ def module() -> types.ModuleType:
     for name in ("inf", "nan", "newaxis", "pi", "dtype", "bool_", "float16", "float32", "float64", "int32", "int64",
                  "uint8", "uint16", "uint32", "uint64"):  # fmt: skip
         setattr(cupy, name, getattr(np, name))
-    cupy.cuda = cuda.module()
+    cupy.cuda = cuda.module(**cuda_options)
+    cupy.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
     cupy.get_default_memory_pool = lambda: cuda.pool
     return cupy
 

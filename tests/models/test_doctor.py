@@ -3,11 +3,14 @@
 import copy
 import json
 import platform
+import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from models.commands import doctor
+from tests import fake_cupy
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,10 @@ def test_json_and_text_say_the_same(report, capsys, monkeypatch):
 
 
 WELL = {
-    "versions": dict.fromkeys(doctor.PACKAGES, "1.0"),
+    "versions": dict.fromkeys((*doctor.PACKAGES, "ml_dtypes"), "1.0"),
     "threads": {"interference": 1.0},
-    "gpu": {"driver": "H200", "cupy": True, "device": "H200", "problem": None},
+    "gpu": {"driver": "H200", "driver's CUDA": "13.0", "cupy": True, "device": "H200", "problem": None}
+    | {"compiler problem": None},
     "compilers": {"g++": "g++ 12", "nvcc": "13.0"},
     "storage": {"free here": 1e12, "free for the data cache": 1e12},
 }
@@ -51,9 +55,10 @@ WELL = {
     [
         ("versions", "regex", None, "not installed: regex; run "),
         ("threads", "interference", 12.0, "slow each other down 12.0 times"),
-        ("gpu", "cupy", False, "pip install 'minigrad[cuda12]'"),
-        ("gpu", "driver", None, "no NVIDIA GPU: everything runs on the CPU"),
+        ("gpu", "cupy", False, "there is a GPU but no cupy: "),
         ("gpu", "problem", "driver too old", "cupy cannot use the GPU: driver too old"),
+        ("gpu", "compiler problem", "no nvrtc", "cannot be compiled for the GPU: no nvrtc. "),
+        ("versions", "ml_dtypes", None, "no ml_dtypes, which bfloat16 needs"),
         ("compilers", "g++", None, "install a C++ compiler"),
         ("compilers", "nvcc", None, "no nvcc: not needed"),
         ("storage", "free here", 5e8, "the disk is nearly full: free here 500 MB"),
@@ -65,6 +70,81 @@ def test_advice_names_what_is_wrong(section, entry, value, advice):
     ill[section][entry] = value
     (line,) = doctor.advice(ill)
     assert advice in line
+
+
+# Machines without a GPU that can be used: what the doctor finds, and what it says to do.
+
+INSUFFICIENT = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
+
+
+def smi(monkeypatch, heading: str | None):
+    """A machine with NVIDIA's driver, or, for None, without."""
+    monkeypatch.setattr(doctor, "_first_line", lambda *command: "NVIDIA H200, 570.1, 143771 MiB" if heading else None)
+    monkeypatch.setattr(doctor, "_cuda_of_driver", lambda: heading)
+
+
+def said(packages: dict | None = None) -> str:
+    return " / ".join(doctor.gpu_advice(doctor.gpu(), packages or {"ml_dtypes": "1"}))
+
+
+def test_no_gpu_and_no_cupy(monkeypatch):
+    smi(monkeypatch, None)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert said() == "no NVIDIA GPU, or no driver for it: everything runs on the CPU"
+
+
+@pytest.mark.parametrize(("cuda", "extra"), [("12.8", "cuda12"), ("13.0", "cuda13"), ("14.1", "cuda13")])
+def test_a_gpu_without_cupy(cuda, extra, monkeypatch):
+    smi(monkeypatch, cuda)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert said() == f"there is a GPU but no cupy: {sys.executable} -m pip install 'minigrad[{extra}]'"
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"error": INSUFFICIENT, "driver": 0}, "there is no NVIDIA driver: install one, or use the CPU"),
+        (
+            {"error": INSUFFICIENT, "driver": 12080, "runtime": 13000},
+            "the NVIDIA driver is for CUDA 12.8, this cupy needs 13.0: install a newer driver; or pip install "
+            "'minigrad[cuda12]' in place of cuda13",
+        ),
+        (
+            {"error": INSUFFICIENT, "driver": 11040, "runtime": 12020},
+            "the NVIDIA driver is for CUDA 11.4, this cupy needs 12.2: install a newer driver",
+        ),
+        ({"error": "cudaErrorNoDevice: no CUDA-capable device is detected"}, "the driver finds no GPU"),
+        ({"device_count": 0}, "the driver finds no GPU"),
+        ({"error": "cudaErrorUnknown: unknown error"}, "the GPU cannot be used: cudaErrorUnknown: unknown error"),
+    ],
+)
+def test_a_gpu_that_cupy_cannot_use(options, advice, monkeypatch):
+    smi(monkeypatch, "12.8")
+    with fake_cupy.installed(**options):
+        assert said() == f"cupy cannot use the GPU: {advice}"
+
+
+def test_a_gpu_without_headers(monkeypatch):
+    smi(monkeypatch, "13.0")
+    with fake_cupy.installed() as cupy:
+        monkeypatch.setattr(cupy, "zeros", Mock(side_effect=RuntimeError("\nCuPy failed to find CUDA headers.\nmore")))
+        assert said() == (
+            "kernels cannot be compiled for the GPU: CuPy failed to find CUDA headers. "
+            f"{sys.executable} -m pip install 'minigrad[cuda13]' brings the compiler (NVRTC) and CUDA's headers"
+        )
+
+
+def test_a_gpu_that_works(monkeypatch):
+    smi(monkeypatch, "13.0")
+    monkeypatch.setattr(doctor, "_compiler_problem", lambda cupy: None)
+    with fake_cupy.installed():
+        found = doctor.gpu()
+        assert found["device"] == "stand-in, compute capability 9.0"
+        assert found["memory"] == "8.59 GB, 8.59 GB free"
+        assert said() == ""
+        assert "no ml_dtypes" in said({"ml_dtypes": None})
 
 
 def test_cache_sizes(tmp_path, monkeypatch):
