@@ -36,6 +36,7 @@ from minigrad.creation import (
     zeros,
     zeros_like,
 )
+from minigrad.cuda_graph import CudaGraph
 from minigrad.devices import float32_matmul_precision
 from minigrad.engine import GradientError, grad
 from minigrad.function import Function, enable_grad, is_grad_enabled, no_grad

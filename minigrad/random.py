@@ -6,6 +6,7 @@ kernels/reference/dropout.py), so its state is all that a checkpoint needs, on e
 """
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -26,9 +27,42 @@ def generator() -> np.random.Generator:
     return _generator
 
 
-def next_seed() -> int:
-    """64 fresh bits, for counter-based kernels such as dropout."""
+def next_seed():
+    """64 fresh bits, for counter-based kernels such as dropout: an int, or a 0-d array within seeds_from()."""
+    if _recorded is not None:
+        return next(_recorded)
     return int(_generator.integers(0, 2**63))
+
+
+@contextmanager
+def seeds_from(buffer):
+    """Within, seeds are read from an array on the GPU, one after the other, and not passed as numbers: a CUDA graph
+    repeats the numbers it was recorded with, but reads what its arrays hold.
+
+    buffer  (n,) uint64. RuntimeError if more than n seeds are asked for.
+    """
+    global _recorded
+    before, _recorded = _recorded, _Seeds(buffer)
+    try:
+        yield _recorded
+    finally:
+        _recorded = before
+
+
+class _Seeds:
+    """The elements of a buffer in turn, and how many were taken."""
+
+    def __init__(self, buffer):
+        self.buffer, self.taken = buffer, 0
+
+    def __next__(self):
+        if self.taken == len(self.buffer):
+            raise RuntimeError(f"seeds_from: more than {len(self.buffer)} seeds were asked for; make the buffer longer")
+        self.taken += 1
+        return self.buffer[self.taken - 1 : self.taken].reshape(())
+
+
+_recorded: _Seeds | None = None
 
 
 def uniform(shape: tuple, dtype, device: str = "cpu"):

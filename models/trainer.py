@@ -21,6 +21,7 @@ from typing import Literal, get_args, get_type_hints
 
 import minigrad as mg
 from minigrad.dtypes import HALVES
+from models.captured import CapturedStep
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.early_stopping import EarlyStopping
 from models.errors import UserError
@@ -68,6 +69,8 @@ class TrainConfig:
     """Steps between samples of the model's writing; 0: none."""
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     """What products are computed in; weights, sums and losses are float32 in any case. tf32 is for GPUs."""
+    cuda_graph: bool = False
+    """Record a step once and replay it with one launch: for models so small that a GPU waits for Python."""
     seed: int = 0
     """Of everything random: weights, batches, dropout."""
 
@@ -77,6 +80,8 @@ class TrainConfig:
         for name in ("warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed"):
             _check(self, name, getattr(self, name) >= 0, "a whole number, 0 or above")
         _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        no_scaling = not (self.cuda_graph and self.precision == "float16")
+        _check(self, "precision", no_scaling, "bfloat16 or float32 with cuda_graph: float16 looks at each step")
         _check(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
         _check(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
         _check(self, "grad_clip", 0 <= self.grad_clip < math.inf, "a number, 0 or above")
@@ -147,6 +152,7 @@ class Trainer:
         self.sample, self.extra, self.quiet = sample, extra or {}, quiet
         self.step = 0  # updates made
         self.saved = None  # the step of the latest checkpoint
+        self.captured = None  # the step as a CUDA graph, if it is one
         self.early_stopping = EarlyStopping(config.patience) if config.patience and validation else None
         self.parameters = list(model.parameters())
         self.optimizer = AdamW(
@@ -173,15 +179,10 @@ class Trainer:
         with self._log() as log, self._progress() as show, StopOnSignal() as stop, self._tf32():
             while self.step < config.steps and not self._out_of_patience() and not stop.signal:
                 started = time.perf_counter()
-                loss, tokens = self._accumulate_gradients()
-                self.scaler.unscale_(self.optimizer)
-                norm = clip_grad_norm_(self.parameters, config.grad_clip or math.inf)
-                loss, norm = mg.stack([loss, norm]).tolist()  # the one place where a step waits for the GPU
-                self._check_finite(loss, norm)
+                batches = [next(self.batches) for _ in range(config.gradient_accumulation)]
+                tokens = sum(batch[0].size for batch in batches)
                 learning_rate = self.schedule.get_last_lr()[0]
-                self.scaler.step(self.optimizer)
-                self.scaler.update()
-                self.optimizer.zero_grad()
+                loss, norm = self._replay(batches) if config.cuda_graph else self._update(batches)
                 self.schedule.step()
                 self.step += 1
                 speed = tokens / (time.perf_counter() - started)
@@ -214,13 +215,15 @@ class Trainer:
         with mg.no_grad():
             for batch in self.validation:
                 targets = batch[-1].size
-                total += self._loss(batch).item() * targets
+                total += self._loss(tensors_for(self.model, batch)).item() * targets
                 count += targets
         self.model.train()
         return total / count
 
     def save(self) -> None:
         """Write a checkpoint of this moment into the directory, whole or not at all."""
+        if self.captured:
+            self.captured.write_back(self.step)
         state = {"step": self.step, "training": asdict(self.config), "random": mg.get_rng_state()}
         state |= {"batches": self.batches.state_dict(), "scaler": self.scaler.state_dict()} | self.extra
         best = None
@@ -252,24 +255,51 @@ class Trainer:
         if self.early_stopping and "early_stopping" in state:
             self.early_stopping.load_state_dict(state["early_stopping"], checkpoint.best_weights)
 
-    def _accumulate_gradients(self) -> tuple[mg.Tensor, int]:
-        """One step's forward and backward passes: the mean loss and the number of tokens."""
-        accumulation = self.config.gradient_accumulation
-        total, tokens = 0.0, 0
-        for _ in range(accumulation):
-            batch = next(self.batches)
-            tokens += batch[0].size
+    def _update(self, batches: list) -> tuple[float, float]:
+        """One step: the loss, the mean of its batches', and the gradient's norm before clipping."""
+        loss = self._accumulate_gradients([tensors_for(self.model, batch) for batch in batches])
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_grad_norm_(self.parameters, self.config.grad_clip or math.inf)
+        loss, norm = mg.stack([loss, norm]).tolist()  # the one place where a step waits for the GPU
+        self._check_finite(loss, norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        return loss, norm
+
+    def _replay(self, batches: list) -> tuple[float, float]:
+        """The same as a CUDA graph."""
+        if self.captured is None:
+            if self.parameters[0].device != "cuda":
+                raise UserError("cuda_graph: the model is on the CPU; use --device cuda, or leave cuda_graph away")
+            self.captured = CapturedStep(self._whole_step, self.optimizer, self.step)
+        loss, norm = self.captured.run(batches, self.schedule.get_last_lr())
+        self._check_finite(loss, norm)
+        return loss, norm
+
+    def _whole_step(self, batches: list) -> tuple[mg.Tensor, mg.Tensor]:
+        """What _update does, for a CUDA graph: nothing is read back."""
+        loss = self._accumulate_gradients(batches)
+        norm = clip_grad_norm_(self.parameters, self.config.grad_clip or math.inf)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss, norm
+
+    def _accumulate_gradients(self, batches: list) -> mg.Tensor:
+        """The forward and backward passes of some batches: their mean loss."""
+        total = 0.0
+        for batch in batches:
             loss = self._loss(batch)
-            if accumulation > 1:
-                loss = loss / accumulation
+            if len(batches) > 1:
+                loss = loss / len(batches)
             self.scaler.scale(loss).backward()
             total = total + loss.detach()
-        return total, tokens
+        return total
 
     def _loss(self, batch) -> mg.Tensor:
-        """The loss of a batch, its products in the precision asked for."""
+        """The loss of a batch of Tensors, its products in the precision asked for."""
         with mg.autocast(self.config.precision, enabled=self.config.precision in HALVES):
-            return self.loss(self.model, tensors_for(self.model, batch))
+            return self.loss(self.model, batch)
 
     def _out_of_patience(self) -> bool:
         return self.early_stopping is not None and self.early_stopping.is_over
@@ -279,7 +309,7 @@ class Trainer:
         return every > 0 and (self.step % every == 0 or self.step == self.config.steps)
 
     def _check_finite(self, loss: float, norm: float) -> None:
-        """Before the update, so that no checkpoint ever holds NaN."""
+        """Before a checkpoint can hold what is not a number."""
         if math.isfinite(loss) and (math.isfinite(norm) or self.scaler.get_scale() > 1):
             return
         what = f"the loss became {loss}" if not math.isfinite(loss) else f"the gradient's norm became {norm}"

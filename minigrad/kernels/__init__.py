@@ -37,11 +37,12 @@ def _float32(*args) -> bool:
 
 
 def _float32_on_gpu(*args) -> bool:
-    """The same for cupy, and no array is numpy's."""
+    """The same for cupy; no array is numpy's, and no number is in an array: kernels take numbers from the program."""
     arrays = [arg for arg in args if hasattr(arg, "__cuda_array_interface__")]
     return (
         bool(arrays)
         and all(arg.dtype.kind not in FLOATING or arg.dtype == np.float32 for arg in arrays)
+        and all(arg.ndim for arg in arrays)
         and not any(isinstance(arg, np.ndarray) for arg in args)
     )
 

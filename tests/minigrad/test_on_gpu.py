@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import devices
+from minigrad import devices, kernels, random
 from minigrad.explain import DeviceError, OutOfMemoryError
 from minigrad.tensor import Tensor, unwrap
 from tests import fake_cupy
@@ -157,6 +157,37 @@ def test_dropout_drops_the_same_on_both_devices(cupy):
     expected = mg.dropout(x, 0.3)
     mg.manual_seed(9)
     np.testing.assert_array_equal(mg.dropout(x.cuda(), 0.3).cpu().numpy(), expected.numpy())
+
+
+def test_seeds_from_an_array_drop_what_the_numbers_would(cupy):
+    x = mg.rand(30, 40, device="cuda") + 1
+    buffer = cupy.asarray(np.array([5, 2**63 - 1, 12345678901234567], np.uint64))
+    with random.seeds_from(buffer) as seeds:
+        drawn = [mg.dropout(x, 0.4).cpu().numpy() for _ in range(3)]
+        assert seeds.taken == 3
+        with pytest.raises(RuntimeError, match="more than 3 seeds"):
+            mg.dropout(x, 0.4)
+    for seed, found in zip([5, 2**63 - 1, 12345678901234567], drawn, strict=True):
+        np.testing.assert_array_equal(found, kernels.dropout(x.cpu().numpy(), 0.4, seed))
+
+
+@pytest.mark.gpu
+def test_a_graph_repeats_what_it_recorded():
+    import cupy
+
+    x, y = cupy.zeros(1000, "float32"), cupy.zeros((), "float32")
+
+    def work():
+        y[...] = (mg.Tensor(x) * 2 + 1).sum().data
+
+    graph = mg.CudaGraph(work)
+    for i in range(8):
+        with graph.stream:
+            x.fill(i)
+        graph.run()
+        graph.stream.synchronize()
+        assert y.item() == 1000 * (2 * i + 1)
+    assert graph.is_recorded
 
 
 # Wrong input.

@@ -105,6 +105,56 @@ def test_a_step_copies_the_batch_in_and_the_losses_out(accumulation, tmp_path):
     assert counts[1:] == [{"to device": 2 * accumulation, "to host": 1}] * 5
 
 
+class EagerGraph:
+    """A CudaGraph that does the work anew: on the stand-in, which cannot record. It allows what recording allows."""
+
+    def __init__(self, function):
+        self.function, self.stream = function, fake_cupy.cuda.Stream()
+
+    def run(self):
+        before = dict(fake_cupy.copies)
+        self.function()
+        assert fake_cupy.copies == before, "a recorded step must not copy between host and device"
+
+
+@pytest.fixture
+def graph(monkeypatch, cupy):
+    """ "cuda" with CUDA graphs, or with their understudy."""
+    if hasattr(cupy, "copies"):  # the stand-in's count
+        monkeypatch.setattr(mg, "CudaGraph", EagerGraph)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_recorded_step_has_the_same_losses(accumulation, precision, tmp_path, graph):
+    pytest.importorskip("ml_dtypes")
+    config = replace(CONFIG, steps=10, gradient_accumulation=accumulation, precision=precision)
+    trainer(tmp_path / "eager", "cuda", config).run()
+    trainer(tmp_path / "graph", "cuda", replace(config, cuda_graph=True)).run()
+    np.testing.assert_allclose(losses(tmp_path / "graph"), losses(tmp_path / "eager"), rtol=1e-5, atol=1e-6)
+    eager, recorded = (load_checkpoint(tmp_path / run) for run in ("eager", "graph"))
+    assert recorded.state["random"] == eager.state["random"]  # dropout has drawn as many seeds
+    assert recorded.optimizer_settings["numbers"] == eager.optimizer_settings["numbers"]
+
+
+def test_a_recorded_run_resumes(tmp_path, graph):
+    config = replace(CONFIG, cuda_graph=True)
+    trainer(tmp_path / "whole", "cuda", CONFIG).run()
+    stop_after(trainer(tmp_path / "run", "cuda", config), 4)
+    checkpoint = load_checkpoint(tmp_path / "run")
+    resumed = trainer(tmp_path / "run", "cuda", config, model=checkpoint.model)
+    resumed.resume(checkpoint)
+    resumed.run()
+    np.testing.assert_allclose(losses(tmp_path / "run"), losses(tmp_path / "whole"), rtol=1e-5, atol=1e-6)
+
+
+def test_what_cannot_be_recorded(tmp_path):
+    with pytest.raises(UserError, match="the model is on the CPU; use --device cuda"):
+        trainer(tmp_path, "cpu", replace(CONFIG, cuda_graph=True)).run()
+    with pytest.raises(UserError, match="precision=float16: expected bfloat16 or float32 with cuda_graph"):
+        replace(CONFIG, cuda_graph=True, precision="float16")
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_precisions_train_to_nearly_the_same_loss(precision, device, tmp_path, cupy):

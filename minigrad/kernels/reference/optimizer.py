@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, is_array
 
 
 def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
@@ -14,13 +14,17 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
     param -= lr * (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps)
 
     Weight decay shrinks the parameter itself by lr * weight_decay, or, not decoupled, is an L2 term in g.
+    lr and step are numbers or, for a CUDA graph, 0-d float64 arrays on the GPU.
     """
     step_size = lr / (1 - beta1**step)
-    correction = math.sqrt(1 - beta2**step)
+    correction = (1 - beta2**step) ** 0.5
+    shrink = 1 - lr * weight_decay
+    if is_array(step):  # computed in float64, used in the parameters' precision
+        step_size, correction, shrink = (x.astype(params[0].dtype) for x in (step_size, correction, shrink))
     for param, grad, m, v in zip(params, grads, exp_avgs, exp_avg_sqs, strict=True):
         xp = array_module(param)
         if decoupled:
-            param *= 1 - lr * weight_decay
+            param *= shrink
         elif weight_decay:
             grad = grad + weight_decay * param
         m += (1 - beta1) * (grad - m)
