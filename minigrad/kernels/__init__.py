@@ -37,13 +37,13 @@ def _float32(*args) -> bool:
 
 
 def _float32_on_gpu(*args) -> bool:
-    """The same for cupy; no array is numpy's, and no number is in an array: kernels take numbers from the program."""
-    arrays = [arg for arg in args if hasattr(arg, "__cuda_array_interface__")]
+    """The same for cupy, and no array is numpy's."""
+    everything = [each for arg in args for each in (arg if type(arg) is list else (arg,))]
+    arrays = [each for each in everything if hasattr(each, "__cuda_array_interface__")]
     return (
         bool(arrays)
-        and all(arg.dtype.kind not in FLOATING or arg.dtype == np.float32 for arg in arrays)
-        and all(arg.ndim for arg in arrays)
-        and not any(isinstance(arg, np.ndarray) for arg in args)
+        and all(each.dtype.kind not in FLOATING or each.dtype == np.float32 for each in arrays)
+        and not any(isinstance(each, np.ndarray) for each in everything)
     )
 
 
@@ -130,17 +130,17 @@ for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backwar
 _kernel("cross_entropy", "cross_entropy", cuda=True)
 _kernel("cross_entropy_backward", "cross_entropy", worth=_at_least(2048, argument=1), cuda=True)  # of logits
 for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"):
-    _kernel(_name, "normalization")
+    _kernel(_name, "normalization", cuda=True)
 for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):
-    _kernel(_name, "activation")
-_kernel("dropout", "dropout")
+    _kernel(_name, "activation", cuda=True)
+_kernel("dropout", "dropout", cuda=True)
 _kernel("conv1d", "conv1d", supports=_plain_convolution)
 _kernel("conv1d_backward", "conv1d", worth=_at_least(2048, argument=1), supports=_plain_convolution)  # of x
 _kernel("conv1d_max", "conv1d_max")
 _kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
-_kernel("embedding", "embedding", worth=_rows_at_least(2048))
-_kernel("embedding_backward", "embedding")
+_kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
+_kernel("embedding_backward", "embedding", cuda=True)
 _kernel("attention", "attention", worth=_at_least(2048, argument=1))  # of keys
 _kernel("attention_backward", "attention", worth=_at_least(2048, argument=2))
 for _name in ("adamw", "sgd", "grad_norm", "scale"):
-    _kernel(_name, "optimizer")
+    _kernel(_name, "optimizer", cuda=True)

@@ -35,12 +35,15 @@ class Module:
     def launch(self, kernel: str, grid, block, arguments, shared_bytes: int = 0) -> None:
         """Run a kernel on a grid of blocks (numbers, or tuples of up to three).
 
-        `arguments` are arrays, all numpy's or all cupy's, None for a null pointer, and numbers as numpy
-        scalars of the parameter's type: np.int32(n), np.float32(scale). `shared_bytes` is the size of the
-        dynamic shared memory. On a GPU the kernel may still be running afterwards.
+        `arguments` are arrays, all numpy's or all cupy's, None for a null pointer, and numbers and structs as
+        numpy scalars of the parameter's type: np.int32(n), np.float32(scale). A struct that holds addresses is
+        an object with `arrays`, those it points to, and `by_value(address_of)`, the struct (optimizer.Table).
+        `shared_bytes` is the size of the dynamic shared memory. On a GPU the kernel may still be running
+        afterwards.
         """
         grid, block = _three(grid), _three(block)
-        if any(type(a).__module__.partition(".")[0] == "cupy" for a in arguments):
+        arrays = [array for a in arguments for array in getattr(a, "arrays", (a,))]
+        if any(type(a).__module__.partition(".")[0] == "cupy" for a in arrays):
             self._on_gpu(kernel, shared_bytes)(grid, block, tuple(map(_for_cupy, arguments)), shared_mem=shared_bytes)
         else:
             from minigrad.kernels.cuda import emulator
@@ -68,7 +71,7 @@ class Module:
 def prepared(x, dtype=np.float32):
     """x as a kernel reads it: C-contiguous, of this dtype, at an address that 16-byte accesses may use."""
     x = array_module(x).ascontiguousarray(x, dtype)
-    return x if _address(x) % 16 == 0 else x.copy()
+    return x if address(x) % 16 == 0 else x.copy()
 
 
 def empty(shape, like, dtype=np.float32):
@@ -80,7 +83,8 @@ def empty(shape, like, dtype=np.float32):
     return new
 
 
-def _address(x) -> int:
+def address(x) -> int:
+    """Where the first number of an array is in memory."""
     return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
 
 
@@ -90,4 +94,8 @@ def _three(sizes) -> tuple[int, int, int]:
 
 
 def _for_cupy(argument):
+    if hasattr(argument, "by_value"):
+        argument = argument.by_value(address)
+    if isinstance(argument, np.void):
+        return np.array(argument)  # an array of one struct is passed by value
     return np.uintp(0) if argument is None else argument

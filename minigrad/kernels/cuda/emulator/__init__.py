@@ -96,6 +96,11 @@ def _prepare(library: Library, kernel: str, grid, block, arguments, shared_bytes
         for name, t, a in zip(names, types, arguments, strict=True)
         if isinstance(a, np.ndarray)
     ]
+    arrays += [
+        (f"array {i} of {name} ({_describe(array)})", array, True)
+        for name, a in zip(names, arguments, strict=True)
+        for i, array in enumerate(getattr(a, "arrays", ()))
+    ]
     return call, Arena(arrays, guard)
 
 
@@ -112,7 +117,9 @@ def _run(library: Library, call, grid, block, arguments, arena: Arena, shared_by
 
 
 def _value(argument, arena: Arena) -> np.ndarray:
-    """The memory that holds an argument: a number, or the address of an array's copy."""
+    """The memory that holds an argument: a number, a struct, or the address of an array's copy."""
+    if hasattr(argument, "by_value"):
+        return np.array(argument.by_value(arena.address))
     if argument is None:
         return np.zeros((), np.uintp)
     if isinstance(argument, np.ndarray):
@@ -125,11 +132,11 @@ def check_arguments(kernel: str, types: list[str], names: list[str], arguments) 
     if len(types) != len(arguments):
         raise TypeError(f"{kernel}: {len(arguments)} arguments were given and it has {len(types)} parameters")
     for expected, name, argument in zip(types, names, arguments, strict=True):
-        if argument is None and expected.startswith("*"):
+        if (argument is None and expected.startswith("*")) or hasattr(argument, "by_value"):
             continue
         is_array = isinstance(argument, np.ndarray)
         given = getattr(argument, "dtype", None)
-        if is_array != expected.startswith("*") or given is None or not _fits(given, expected.lstrip("*c")):
+        if is_array != expected.startswith("*") or given is None or not _fits(given, expected):
             raise TypeError(
                 f"{kernel}: {name} is {_in_words(expected)} and was given {_describe(argument)}; "
                 "give numbers as numpy scalars of the parameter's type, such as np.int32(n)"
@@ -151,8 +158,10 @@ def check_sizes(library: Library, kernel: str, grid: tuple, block: tuple, shared
 
 
 def _fits(dtype: np.dtype, expected: str) -> bool:
-    """A struct of a kernel's own (bf16, float4) may lie in memory of any type."""
-    return expected.startswith("V") or f"{dtype.kind}{dtype.itemsize}" == expected
+    """A struct of a kernel's own (bf16, float4) may lie in memory of any type; one given by value has its size."""
+    scalar = expected.lstrip("*c")
+    given = f"{dtype.kind}{dtype.itemsize}"
+    return given == scalar or (scalar.startswith("V") and expected.startswith("*"))
 
 
 def _describe(argument) -> str:

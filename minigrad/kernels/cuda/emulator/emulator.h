@@ -79,8 +79,12 @@ int barrier(bool predicate, Site site);
 using Finish = void (*)(void **requests);
 void collective(const char *name, unsigned mask, void *request, Finish finish, Site site);
 
-// An atomic access is about to happen, or an asynchronous write has been asked for.
+// An atomic access is about to happen.
+#ifdef EMULATOR_CHECKED
 void atomic_access(void *address, int bytes);
+#else
+inline void atomic_access(void *, int) {}
+#endif
 
 // Stop the launch with a report.
 [[noreturn]] void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));

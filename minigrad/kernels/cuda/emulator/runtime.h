@@ -35,7 +35,6 @@ inline void barrier_passed() {}
 inline void collective_passed(int, unsigned) {}
 inline void copy_asked_for(void *, const void *) {}
 inline void copy_arrived(void *, const void *) {}
-inline void atomic_access(void *, int) {}
 #endif
 
 }  // namespace emulator
