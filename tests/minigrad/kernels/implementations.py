@@ -27,7 +27,17 @@ def run(backend: str, name: str, *args):
             return getattr(kernels, name)(*args)
         import cupy
 
-        return _each(getattr(kernels, name)(*_each(args, np.ndarray, cupy.asarray)), cupy.ndarray, cupy.asnumpy)
+        on_gpu = {}
+
+        def moved(array):
+            on_gpu[id(array)] = array, cupy.array(array)
+            return on_gpu[id(array)][1]
+
+        result = _each(getattr(kernels, name)(*_each(args, np.ndarray, moved)), cupy.ndarray, cupy.asnumpy)
+        for array, copy in on_gpu.values():
+            if array.flags.writeable:  # what a kernel changes in place
+                array[...] = copy.get()
+        return result
 
 
 def _each(value, kind, convert):

@@ -1,4 +1,4 @@
-"""GELU and SiLU: numba against reference, reference against formulas, finite differences and torch."""
+"""GELU and SiLU: every implementation against reference, reference against formulas, finite differences and torch."""
 
 import math
 
@@ -8,21 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from minigrad import kernels
 from minigrad.kernels.reference import activation as reference
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.gelu.implementations if b in ("numba", "blas")]
+BACKENDS = others("gelu")
 FUNCTIONS = [("gelu", "none"), ("gelu", "tanh"), ("silu",)]
 FORMULAS = {
     ("gelu", "none"): lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2)),
     ("gelu", "tanh"): lambda x: x * 0.5 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     ("silu",): lambda x: x / (1 + math.exp(-x)),
 }
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
 
 
 def check(backend, function, x, grad):

@@ -5,15 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad import kernels
 from minigrad.kernels.reference import dropout as reference
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.dropout.implementations if b in ("numba", "blas")]
-
-
-def run(backend, *args):
-    with kernels.use(backend), kernels.strict():
-        return kernels.dropout(*args)
+BACKENDS = others("dropout")
 
 
 def mask(size, p, seed):
@@ -26,7 +21,7 @@ def mask(size, p, seed):
 def test_identical_bits(backend, shape, p):
     x = np.asarray(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
     for seed in (0, 1, 2**63 + 12345, 2**64 - 1):
-        np.testing.assert_array_equal(run(backend, x, p, seed), reference.dropout(x, p, seed))
+        np.testing.assert_array_equal(run(backend, "dropout", x, p, seed), reference.dropout(x, p, seed))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -34,15 +29,15 @@ def test_identical_bits(backend, shape, p):
 @given(size=st.integers(0, 9000), p=st.floats(0, 1), seed=st.integers(0, 2**64 - 1))
 def test_identical_bits_for_any_seed(backend, size, p, seed):
     x = np.ones(size, np.float32)
-    np.testing.assert_array_equal(run(backend, x, p, seed), reference.dropout(x, p, seed))
+    np.testing.assert_array_equal(run(backend, "dropout", x, p, seed), reference.dropout(x, p, seed))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_mask_follows_the_index_not_the_memory(backend):
     x = np.random.default_rng(0).standard_normal((60, 70)).astype(np.float32)
     expected = reference.dropout(x, 0.3, 7)
-    np.testing.assert_array_equal(run(backend, np.asfortranarray(x), 0.3, 7), expected)
-    np.testing.assert_array_equal(run(backend, x.reshape(-1), 0.3, 7), expected.reshape(-1))
+    np.testing.assert_array_equal(run(backend, "dropout", np.asfortranarray(x), 0.3, 7), expected)
+    np.testing.assert_array_equal(run(backend, "dropout", x.reshape(-1), 0.3, 7), expected.reshape(-1))
 
 
 def test_indices_beyond_32_bits_get_fresh_bits():
@@ -56,11 +51,11 @@ def test_indices_beyond_32_bits_get_fresh_bits():
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_values_are_scaled_or_exactly_zero(backend):
     x = np.random.default_rng(0).uniform(1, 2, 10_000).astype(np.float32)
-    y = run(backend, x, 0.25, 5)
+    y = run(backend, "dropout", x, 0.25, 5)
     kept = y != 0
     np.testing.assert_allclose(y[kept], x[kept] / 0.75, rtol=1e-6)
     x[:] = np.nan
-    np.testing.assert_array_equal(np.isnan(run(backend, x, 0.25, 5)), kept)  # a dropped NaN is 0
+    np.testing.assert_array_equal(np.isnan(run(backend, "dropout", x, 0.25, 5)), kept)  # a dropped NaN is 0
 
 
 N = 1 << 18
@@ -105,4 +100,4 @@ def test_rows_and_columns_get_fair_shares():
 @pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
 def test_p_must_be_a_probability(backend, p):
     with pytest.raises(ValueError, match="expected a probability between 0 and 1"):
-        run(backend, np.ones(5000, np.float32), p, 0)
+        run(backend, "dropout", np.ones(5000, np.float32), p, 0)

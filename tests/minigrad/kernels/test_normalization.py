@@ -1,18 +1,13 @@
-"""layer_norm and rms_norm: numba against reference, reference against finite differences, both against torch."""
+"""layer_norm and rms_norm: every implementation against reference, reference against finite differences, both against torch."""
 
 import numpy as np
 import pytest
 
-from minigrad import kernels
 from minigrad.kernels.reference import normalization as reference
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.layer_norm.implementations if b in ("numba", "blas")]
+BACKENDS = others("layer_norm")
 SHAPES = [(1,), (9,), (1, 1), (5, 33), (2, 3, 64), (100, 7), (3, 2000), (0, 4)]
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
 
 
 def normal(shape, seed=0, dtype=np.float32):

@@ -5,16 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from minigrad import kernels
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.adamw.implementations if b in ("numba", "blas")]
+BACKENDS = others("adamw")
 EVERY = [*BACKENDS, "reference"]
 SHAPES = [(3,), (), (0,), (20, 30), (40_000,), (2, 0, 3), (16_384,), (16_385,)]  # around and across a chunk
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
 
 
 def arrays(seed, shapes=SHAPES):
@@ -104,7 +99,7 @@ def test_grad_norm_and_scale(backend):
     grads = arrays(0)
     exact = math.sqrt(sum(float((g.astype(float) ** 2).sum()) for g in grads))
     norm = run(backend, "grad_norm", grads)
-    assert type(norm) is float
+    assert type(norm) is float or backend == "cuda"  # where it stays on the GPU
     assert norm == pytest.approx(exact, rel=1e-12)
     before = [g.copy() for g in grads]
     run(backend, "scale", grads, 0.25)
@@ -177,8 +172,9 @@ def test_float64_among_float32(backend):
 def test_bad_arguments(backend):
     read_only = np.ones(5000, np.float32)
     read_only.flags.writeable = False
-    with pytest.raises(ValueError, match="read-only"):
-        run(backend, "scale", [read_only], 2.0)
+    if backend != "cuda":  # cupy has no such arrays
+        with pytest.raises(ValueError, match="read-only"):
+            run(backend, "scale", [read_only], 2.0)
     with pytest.raises(ValueError):
         run(backend, "sgd", arrays(0), arrays(1)[:-1], [], 0.1, 0.0, 0.0, False, 0.0, False)
     short = [np.ones(7, np.float32)]
