@@ -37,12 +37,13 @@ def _float32(*args) -> bool:
 
 
 def _float32_on_gpu(*args) -> bool:
-    """The same for cupy, and no array is numpy's."""
+    """The same for cupy; no array is numpy's, and no number is in an array: kernels take numbers from the program."""
     everything = [each for arg in args for each in (arg if type(arg) is list else (arg,))]
     arrays = [each for each in everything if hasattr(each, "__cuda_array_interface__")]
     return (
         bool(arrays)
         and all(each.dtype.kind not in FLOATING or each.dtype == np.float32 for each in arrays)
+        and all(arg.ndim for arg in args if hasattr(arg, "__cuda_array_interface__"))
         and not any(isinstance(each, np.ndarray) for each in everything)
     )
 
@@ -144,3 +145,4 @@ _kernel("attention", "attention", worth=_at_least(2048, argument=1))  # of keys
 _kernel("attention_backward", "attention", worth=_at_least(2048, argument=2))
 for _name in ("adamw", "sgd", "grad_norm", "scale"):
     _kernel(_name, "optimizer", cuda=True)
+scale.implementations["cuda"].supports = lambda arrays, factor: _float32_on_gpu(arrays)  # a factor on the GPU is fine

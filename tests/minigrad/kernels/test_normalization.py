@@ -1,4 +1,4 @@
-"""layer_norm and rms_norm: every implementation against reference, reference against finite differences, both against torch."""
+"""layer_norm and rms_norm: every implementation against reference; reference by finite differences; all by torch."""
 
 import numpy as np
 import pytest
