@@ -143,6 +143,7 @@ _kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
 _kernel("embedding_backward", "embedding", cuda=True)
 _kernel("attention", "attention", worth=_at_least(2048, argument=1))  # of keys
 _kernel("attention_backward", "attention", worth=_at_least(2048, argument=2))
-for _name in ("adamw", "sgd", "grad_norm", "scale"):
+for _name in ("adamw", "sgd", "grad_norm"):
     _kernel(_name, "optimizer", cuda=True)
-scale.implementations["cuda"].supports = lambda arrays, factor: _float32_on_gpu(arrays)  # a factor on the GPU is fine
+_scale = _kernel("scale", "optimizer", cuda=True)
+_scale.implementations["cuda"].supports = lambda arrays, factor: _float32_on_gpu(arrays)  # its factor may be on the GPU
