@@ -6,6 +6,7 @@
     tokenizer.json         the tokenizer
     state.json             the trainer's: step, random generators, position in the data
     best.safetensors       the weights with the lowest validation loss, where a run keeps them apart (early stopping)
+    carried.safetensors    what a model carries from batch to batch, if it does: a recurrent network's state
 
 A checkpoint is replaced as a whole: however saving ends, the old one is there or the new one (swap.py).
 Other files in the directory, logs and plots, stay.
@@ -34,13 +35,14 @@ from models.text.files import DataError
 from models.text.tokenizer import Tokenizer
 
 FORMAT = 1
-MODEL, OPTIMIZER, CONFIG, TOKENIZER, STATE, BEST = FILES = (
+MODEL, OPTIMIZER, CONFIG, TOKENIZER, STATE, BEST, CARRIED = FILES = (
     "model.safetensors",
     "optimizer.safetensors",
     "config.json",
     "tokenizer.json",
     "state.json",
     "best.safetensors",
+    "carried.safetensors",
 )
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -52,6 +54,7 @@ class Checkpoint:
     optimizer_tensors  {"parameter name/kind": Tensor}, and optimizer_settings, the rest of the optimiser's
                        state: for restore_optimizer. Both empty if no optimiser was saved.
     best_weights       {"parameter name": Tensor}, those with the lowest validation loss; empty if not kept apart
+    carried            {name: Tensor} that the loss of a run carries from batch to batch; mostly empty
     """
 
     model: Any
@@ -61,6 +64,7 @@ class Checkpoint:
     optimizer_tensors: dict
     optimizer_settings: dict
     best_weights: dict
+    carried: dict
 
     def restore_optimizer(self, optimizer) -> None:
         """Put an optimiser of this checkpoint's model where the saved one stood.
@@ -79,11 +83,13 @@ def save_checkpoint(
     optimizer=None,
     state: dict | None = None,
     best_weights: dict | None = None,
+    carried: dict[str, mg.Tensor] | None = None,
 ) -> None:
     """Make `directory` a checkpoint, whole or not at all; whatever goes wrong, the one that was there stays.
 
     model         one of models.registry;  state  JSON values
     best_weights  a state_dict to be used in place of the model's, which is the one to go on training
+    carried       what the loss carries from batch to batch
 
     Raises UserError for a directory that cannot be written, and for a full disk (with the space needed).
     """
@@ -95,7 +101,7 @@ def save_checkpoint(
         )
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file: a checkpoint is a directory, name another place")
-    files = _contents(model, tokenizer, optimizer, state, best_weights)
+    files = _contents(model, tokenizer, optimizer, state, best_weights, carried)
     try:
         replace_directory(directory, files, FILES)
     except OSError as error:
@@ -132,11 +138,13 @@ def load_checkpoint(directory, model: str | None = None, with_optimizer: bool = 
     except RuntimeError as error:
         raise UserError(f"{directory / weights} and {CONFIG} do not belong together: {error}") from None
     loaded.eval()
-    tensors, settings = {}, {}
+    tensors, settings, carried = {}, {}, {}
+    if with_optimizer and CARRIED in header["files"]:
+        carried = _read_tensors(directory, CARRIED, header)[0]
     if with_optimizer and OPTIMIZER in header["files"]:
         tensors, metadata = _read_tensors(directory, OPTIMIZER, header)
         settings = _parse(metadata.get("settings", ""), directory / OPTIMIZER)
-    return Checkpoint(loaded, tokenizer, config, state, tensors, settings, best_weights)
+    return Checkpoint(loaded, tokenizer, config, state, tensors, settings, best_weights, carried)
 
 
 def architecture_of(directory) -> str:
@@ -149,7 +157,7 @@ def architecture_of(directory) -> str:
 # What is in it.
 
 
-def _contents(model, tokenizer, optimizer, state, best_weights) -> Iterator[tuple[str, bytes]]:
+def _contents(model, tokenizer, optimizer, state, best_weights, carried) -> Iterator[tuple[str, bytes]]:
     """The files one by one, so that they need not all be in memory at once; the one that vouches for them last."""
     header = {"format": FORMAT, "model": registry.name_of(model), "config": dataclasses.asdict(model.config)}
     files = [(STATE, partial(_json, state or {})), (MODEL, lambda: _safetensors(model.state_dict()))]
@@ -158,6 +166,8 @@ def _contents(model, tokenizer, optimizer, state, best_weights) -> Iterator[tupl
         files.append((OPTIMIZER, lambda: _safetensors(tensors, {"settings": json.dumps(settings)})))
     if best_weights:
         files.append((BEST, lambda: _safetensors(best_weights)))
+    if carried:
+        files.append((CARRIED, lambda: _safetensors(carried)))
     if tokenizer is not None:
         files.append((TOKENIZER, lambda: _json(tokenizer.to_json())))
     digests = {}

@@ -9,7 +9,8 @@ import numpy as np
 import minigrad as mg
 from models.metrics import perplexity
 from models.placement import tensors_for
-from models.text.batching import evaluation_batches
+from models.reading import loss_function, whole_text
+from models.text.batching import count_targets
 from models.text.tokenizer import Tokenizer
 
 
@@ -34,9 +35,10 @@ class Evaluation:
 
 
 def evaluate(model, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16) -> Evaluation:
-    """Predict a text, ids (tokens,), in windows of the model's context length, each from its own beginning.
+    """Predict a text, ids (tokens,), in windows of the model's context length, batch_size at once.
 
-    The first tokens of a window have little to go by, so a longer context length gives a lower loss.
+    A GPT begins each window anew; the first tokens of one have little to go by, so a longer context length
+    gives a lower loss. A recurrent model reads batch_size streams and carries its state from window to window.
     Raises DataError for a text of less than two tokens.
     """
     started = time.perf_counter()
@@ -60,10 +62,10 @@ def mean_loss(model, ids: np.ndarray, batch_size: int = 16) -> float:
     training = model.training
     model.eval()
     try:
-        total = 0.0
-        for inputs, targets in evaluation_batches(ids, batch_size, model.config.context_length):
-            _, loss = model(*tensors_for(model, (inputs, targets)))
-            total += loss.item() * targets.size  # the last batch may be smaller
+        total, loss = 0.0, loss_function(model)
+        for batch in whole_text(model, ids, batch_size):
+            mean = loss(model, tensors_for(model, batch)).item()
+            total += mean * count_targets(batch[-1])  # the last batch may be smaller
         return total / (len(ids) - 1)
     finally:
         model.train(training)

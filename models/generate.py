@@ -6,7 +6,8 @@
     three = generate_samples(model, tokenizer, "ROMEO:", num_samples=3)
 
 All take the options of `generate`. A model is anything with `next_logits(ids, caches)`,
-`new_caches(batch_size)` and `config.context_length`, `config.vocab_size`, as GPT has them.
+`new_caches(batch_size)`, `context_limit` (the most tokens it can look at; None: any number) and
+`config.vocab_size`, as GPT and RNNGenerator have them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,8 +32,9 @@ def generate(model, tokenizer: Tokenizer, prompt: str = "", **options) -> Iterat
     use_cache           keep keys and values of earlier tokens instead of computing them anew (True)
     temperature, top_k, top_p, repetition_penalty    see models.sampling.Sampling
 
-    An empty prompt stands for the tokenizer's `<bos>`, or else `<eos>`, or else a newline. Cache and no
-    cache give the same text. When the context is full, the model goes on from its last half.
+    An empty prompt stands for the tokenizer's `<bos>`, or else `<eos>`, or else a newline. `<unk>` is never
+    written. Cache and no cache give the same text. When the context is full, the model goes on from its
+    last half.
 
     Raises UserError for options that make no sense and for a prompt longer than the context, and DataError
     for characters in the prompt that the tokenizer does not know; at the call, not at the first piece.
@@ -89,10 +91,9 @@ class _Generation:
             )
         ids = tokenizer.encode(prompt)
         self.prompt_ids = ids if len(ids) else _start_id(tokenizer)
-        if len(ids) > model.config.context_length:
+        if model.context_limit and len(ids) > model.context_limit:
             raise UserError(
-                f"the prompt has {len(ids)} tokens and the model looks at {model.config.context_length} at most: "
-                "shorten it"
+                f"the prompt has {len(ids)} tokens and the model looks at {model.context_limit} at most: shorten it"
             )
         seed = np.random.SeedSequence().entropy if seed is None else seed
         # One generator a sample, so that a sample does not depend on how many there are.
@@ -109,20 +110,22 @@ class _Generation:
 
     def _ids(self) -> Iterator[np.ndarray]:
         """max_tokens times the next token of each sample, (samples,)."""
-        context_length = self.model.config.context_length
+        limit = self.model.context_limit
         seen = np.zeros((self.num_samples, self.tokenizer.vocab_size), bool)
         seen[:, self.prompt_ids] = True
         caches = self.model.new_caches(self.num_samples) if self.use_cache else None
         window = np.tile(self.prompt_ids, (self.num_samples, 1))  # (samples, time): what the model looks at
         cached = 0  # how much of the window the caches hold
         for _ in range(self.max_tokens):
-            if window.shape[1] > context_length:
+            if limit and window.shape[1] > limit:
                 # Half of it is dropped, not one token: every position changes, so the caches start anew,
                 # and that pays off only once in a while.
-                window = window[:, -max(context_length // 2, 1) :]
+                window = window[:, -max(limit // 2, 1) :]
                 caches = self.model.new_caches(self.num_samples) if self.use_cache else None
                 cached = 0
             logits = _next_logits(self.model, window[:, cached:], caches)[:, : self.tokenizer.vocab_size]
+            if self.tokenizer.unk_id is not None:
+                logits[:, self.tokenizer.unk_id] = -np.inf  # it stands for what cannot be written
             if np.isnan(logits).any():
                 raise UserError("the model's logits are not numbers (NaN): its training diverged, train it again")
             uniform = np.array([generator.random() for generator in self.random])

@@ -144,6 +144,11 @@ class GPT(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
+    @property
+    def context_limit(self) -> int:
+        """The most tokens it can look at."""
+        return self.config.context_length
+
     def forward(self, ids, targets=None, caches=None):
         """Logits (batch, time, vocab_size) for ids (batch, time); with targets, (logits, loss).
 

@@ -9,6 +9,7 @@ from models.classifier.model import ClassifierModel
 from models.errors import UserError
 from models.glove import GloVe, GloVeConfig
 from models.gpt import GPT, GPTConfig
+from models.rnn import RNNConfig, RNNGenerator
 from models.word2vec import Word2Vec, Word2VecConfig
 
 
@@ -31,6 +32,7 @@ MODELS: dict[str, Architecture] = {
         ClassifierConfig, ClassifierModel, "models.recipes.classifier:train", "models.recipes.classifier:evaluate"
     ),
     "gpt": Architecture(GPTConfig, GPT, "models.recipes.language:train"),
+    "rnn": Architecture(RNNConfig, RNNGenerator, "models.recipes.language:train"),
     "word2vec": Architecture(Word2VecConfig, Word2Vec, "models.recipes.vectors:train_word2vec"),
     "glove": Architecture(GloVeConfig, GloVe, "models.recipes.vectors:train_glove"),
 }

@@ -7,8 +7,8 @@
 
 With a directory it saves checkpoints, from which `resume` continues: a resumed run equals an unbroken
 one bit for bit. That holds because all a step depends on is saved: weights, optimiser moments, the
-step (which gives the learning rate), the random generator (which gives dropout its seeds) and the
-position in the data.
+step (which gives the learning rate), the random generator (which gives dropout its seeds), the
+position in the data and, for a recurrent network, the state that it carries along.
 """
 
 import math
@@ -29,6 +29,7 @@ from models.interrupt import StopOnSignal
 from models.log import JsonLog
 from models.placement import tensors_for
 from models.progress import Silence, progress
+from models.text.batching import count_targets
 from nn.optim import AdamW
 from nn.optim.lr_scheduler import LinearWarmupCosine
 from nn.utils import clip_grad_norm_, decay_groups
@@ -120,7 +121,8 @@ class Trainer:
     model       an nn.Module
     batches     an endless iterator of tuples of arrays, the targets last, with state_dict and load_state_dict
     validation  batches to evaluate on, the same each time; none, no evaluation
-    loss        loss(model, batch) -> scalar Tensor; a language model's by default
+    loss        loss(model, batch) -> scalar Tensor; a language model's by default. One that carries something
+                from batch to batch has state_dict and load_state_dict, tensors by name
     tokenizer, directory   saved together with the model, and where; no directory, no checkpoints
     log         a JSON Lines file, see models.log
     sample      a function that returns a text to show now and then; it does not disturb the run's randomness
@@ -214,7 +216,7 @@ class Trainer:
         self.model.eval()
         with mg.no_grad():
             for batch in self.validation:
-                targets = batch[-1].size
+                targets = count_targets(batch[-1])
                 total += self._loss(tensors_for(self.model, batch)).item() * targets
                 count += targets
         self.model.train()
@@ -230,7 +232,8 @@ class Trainer:
         if self.early_stopping:
             state["early_stopping"] = self.early_stopping.state_dict()
             best = self.early_stopping.weights
-        save_checkpoint(self.directory, self.model, self.tokenizer, self.optimizer, state, best)
+        carried = self.loss.state_dict() if hasattr(self.loss, "state_dict") else None
+        save_checkpoint(self.directory, self.model, self.tokenizer, self.optimizer, state, best, carried)
         self.saved = self.step
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -247,6 +250,8 @@ class Trainer:
         mg.set_rng_state(state["random"])
         if state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
+        if checkpoint.carried:
+            self.loss.load_state_dict({name: tensor.to(self.device) for name, tensor in checkpoint.carried.items()})
         options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         checkpoint.restore_optimizer(self.optimizer)
         for group, ours in zip(self.optimizer.param_groups, options, strict=True):

@@ -37,6 +37,7 @@ from nn.module import Module, Parameter
 from nn.normalization import LayerNorm, RMSNorm
 from nn.pooling import AdaptiveMaxPool1d, AvgPool1d, MaxOverTime, MaxPool1d, MeanOverTime
 from nn.positional import LearnedPositionalEmbedding, RotaryEmbedding, SinusoidalPositionalEncoding
+from nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.transformer import (
     DecoderCache,
     TransformerDecoder,

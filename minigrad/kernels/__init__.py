@@ -143,6 +143,8 @@ _kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
 _kernel("embedding_backward", "embedding", cuda=True)
 _kernel("attention", "attention", worth=_at_least(2048, argument=1))  # of keys
 _kernel("attention_backward", "attention", worth=_at_least(2048, argument=2))
+for _name in ("lstm", "lstm_backward", "gru", "gru_backward", "rnn", "rnn_backward"):
+    _kernel(_name, "recurrent")
 for _name in ("adamw", "sgd", "grad_norm"):
     _kernel(_name, "optimizer", cuda=True)
 _scale = _kernel("scale", "optimizer", cuda=True)

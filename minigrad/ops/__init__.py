@@ -73,6 +73,7 @@ from minigrad.ops.linalg import einsum, linear, matmul
 from minigrad.ops.loss import cross_entropy
 from minigrad.ops.normalization import layer_norm, rms_norm
 from minigrad.ops.pooling import adaptive_max_pool1d, avg_pool1d, max_over_time, max_pool1d, mean_over_time
+from minigrad.ops.recurrent import gru, lstm, rnn
 from minigrad.ops.reduce import (
     all_ as all,
 )
@@ -161,6 +162,7 @@ __all__ = [
     "ge",
     "gelu",
     "getitem",
+    "gru",
     "gt",
     "index_select",
     "isfinite",
@@ -177,6 +179,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logsumexp",
+    "lstm",
     "lt",
     "masked_fill",
     "matmul",
@@ -203,6 +206,7 @@ __all__ = [
     "repeat",
     "reshape",
     "rms_norm",
+    "rnn",
     "round",
     "rsqrt",
     "scaled_dot_product_attention",

@@ -12,14 +12,20 @@ import minigrad as mg
 from minigrad.kernels.ahead import compile_ahead
 from models import registry
 from models.checkpoint import Checkpoint
+from models.errors import UserError
 from models.generate import generate_text
+from models.reading import loss_function, training_batches, validation_batches
 from models.recipes.run import RunOptions, exit_code, finish, read_settings, unchanged_digest, use_device
 from models.text import corpora
-from models.text.batching import TokenBatches, evaluation_batches, train_val_split
+from models.text.batching import train_val_split
 from models.text.tokenizers import TOKENIZERS
 from models.trainer import TrainConfig, Trainer
 
 SAMPLE_TOKENS = 200
+TRAINING = {
+    "gpt": TrainConfig(),
+    "rnn": TrainConfig(batch_size=50, learning_rate=2e-3),
+}
 
 
 @dataclass
@@ -28,8 +34,17 @@ class LanguageRun(RunOptions):
 
     tokenizer: Literal["char", "word", "byte"] = "char"
     """What a token is."""
+    max_vocab: int = 0
+    """The most tokens to tell apart: rarer characters or words become <unk>; 0: no limit."""
 
-    fixed: ClassVar[tuple[str, ...]] = ("tokenizer",)
+    fixed: ClassVar[tuple[str, ...]] = ("tokenizer", "max_vocab")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_vocab < 0 or self.max_vocab == 1:
+            raise UserError(f"max_vocab={self.max_vocab}: expected 2 tokens or more, or 0 for no limit")
+        if self.max_vocab and self.tokenizer == "byte":
+            raise UserError("max_vocab has no meaning for bytes, of which there are 256: leave it away")
 
 
 def train(name: str, flags: list[str]) -> int:
@@ -37,7 +52,7 @@ def train(name: str, flags: list[str]) -> int:
     defaults = {
         "run": LanguageRun(),
         "model": registry.architecture(name).config.preset("nano"),
-        "training": TrainConfig(),
+        "training": TRAINING[name],
     }
     sections, checkpoint = read_settings(name, flags, defaults, f"Train a {name} on a text.", hidden=("vocab_size",))
     run, training = sections["run"], sections["training"]
@@ -70,17 +85,18 @@ def prepare(
     if checkpoint:
         model, tokenizer, config = checkpoint.model, checkpoint.tokenizer, checkpoint.config
     else:
-        tokenizer = TOKENIZERS[run.tokenizer].from_text(text)
+        limit = {"max_size": run.max_vocab} if run.max_vocab else {}
+        tokenizer = TOKENIZERS[run.tokenizer].from_text(text, **limit)
         config = dataclasses.replace(config, vocab_size=tokenizer.vocab_size)
         model = registry.architecture(name).model(config)
     model.to(device)
     train_ids, val_ids = train_val_split(tokenizer.encode(text))
-    batches = TokenBatches(train_ids, training.batch_size, config.context_length, training.seed)
     trainer = Trainer(
         model,
-        batches,
+        training_batches(model, train_ids, training.batch_size, training.seed),
         training,
-        validation=_validation_batches(val_ids, training, config.context_length),
+        validation=validation_batches(model, val_ids, training.batch_size, training.eval_batches),
+        loss=loss_function(model),
         tokenizer=tokenizer,
         directory=run.out,
         log=run.log,
@@ -90,12 +106,3 @@ def prepare(
     if checkpoint:
         trainer.resume(checkpoint)
     return trainer
-
-
-def _validation_batches(ids, training: TrainConfig, context_length: int) -> list:
-    """The same random windows at every evaluation, or the whole text where it is not longer than they are."""
-    windows = training.eval_batches * training.batch_size * context_length
-    if training.eval_batches == 0 or len(ids) <= windows:
-        return list(evaluation_batches(ids, training.batch_size, context_length))
-    batches = TokenBatches(ids, training.batch_size, context_length, seed=0)
-    return [next(batches) for _ in range(training.eval_batches)]

@@ -1,10 +1,12 @@
-"""Ids to batches: random windows for training, every token once for evaluation, padding and bucketing."""
+"""Ids to batches: random windows or contiguous streams, every token once for evaluation, padding and bucketing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from models.text.files import DataError
+
+IGNORED = -100  # a target that no loss counts: the default ignore_index of cross_entropy
 
 
 def train_val_split(ids: np.ndarray, fraction: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
@@ -43,17 +45,50 @@ class TokenBatches:
 
     def load_state_dict(self, state: dict) -> None:
         """Go to where `state_dict` was taken. Raises DataError for a damaged state or another text's."""
-        try:
-            tokens, rng_state = state["tokens"], state["rng"]
-            if tokens == len(self.ids):
-                self._rng.bit_generator.state = rng_state
-                return
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"the saved position in the data is damaged: {error!r}") from None
-        raise DataError(
-            f"this run was started on a text of {tokens} tokens, and this one has {len(self.ids)}: "
-            "resume with the data it was started with"
-        )
+        _restore(state, len(self.ids), self._put)
+
+    def _put(self, state: dict) -> None:
+        self._rng.bit_generator.state = state["rng"]
+
+
+class StreamBatches:
+    """A text as parallel streams, endless: each batch goes on where the last one ended.
+
+    The text is cut into batch_size pieces of one length, read side by side in windows of context_length
+    tokens: next() gives x, starts and y. x and y are int64 (batch_size, context_length), y one token
+    later; starts is True (a 0-d array) when the streams begin at their beginning, as they do again once
+    all windows have been read. So a recurrent model can carry its state from batch to batch. Tokens
+    beyond the last whole window are left out.
+
+    Raises DataError for a text that is too short for one window in every stream.
+    """
+
+    def __init__(self, ids: np.ndarray, batch_size: int, context_length: int):
+        self.ids = _checked(ids, batch_size, context_length, minimum=batch_size * context_length + 1, streams=True)
+        self.batch_size, self.context_length = batch_size, context_length
+        self.length = (len(self.ids) - 1) // batch_size  # of a stream
+        self.windows = self.length // context_length
+        self._window = 0
+
+    def __iter__(self) -> "StreamBatches":
+        return self
+
+    def __next__(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        window, self._window = self._window, (self._window + 1) % self.windows
+        first = np.arange(self.batch_size)[:, None] * self.length + window * self.context_length
+        x, y = _inputs_and_targets(self.ids[first + np.arange(self.context_length + 1)])
+        return x, np.array(window == 0), y
+
+    def state_dict(self) -> dict:
+        """Where the streams stand, as JSON values."""
+        return {"tokens": len(self.ids), "window": self._window}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go to where `state_dict` was taken. Raises DataError for a damaged state or another text's."""
+        _restore(state, len(self.ids), self._put)
+
+    def _put(self, state: dict) -> None:
+        self._window = int(state["window"]) % self.windows
 
 
 def evaluation_batches(
@@ -72,6 +107,32 @@ def evaluation_batches(
         yield _inputs_and_targets(ids[starts[row : row + batch_size] + np.arange(context_length + 1)])
     if targets % context_length:
         yield _inputs_and_targets(ids[None, rows * context_length :])
+
+
+def stream_evaluation_batches(
+    ids: np.ndarray, batch_size: int, context_length: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The whole text once as parallel streams, (x, starts, y) like StreamBatches'.
+
+    Every token but the first is a target once. A short text makes fewer streams than batch_size, and the
+    last window may be shorter; where a stream is shorter than the others its targets are IGNORED, so weigh
+    each batch's mean loss with count_targets(y). Raises DataError for a text of less than two tokens.
+    """
+    ids = _checked(ids, batch_size, context_length, minimum=2)
+    targets = len(ids) - 1
+    rows = min(batch_size, -(-targets // context_length))
+    length = -(-targets // rows)
+    x, y = np.zeros((2, rows * length), np.int64)
+    x[:targets], y[:targets], y[targets:] = ids[:-1], ids[1:], IGNORED
+    x, y = x.reshape(rows, length), y.reshape(rows, length)
+    for start in range(0, length, context_length):
+        window = slice(start, start + context_length)
+        yield np.ascontiguousarray(x[:, window]), np.array(start == 0), np.ascontiguousarray(y[:, window])
+
+
+def count_targets(targets: np.ndarray) -> int:
+    """How many of the targets count: those that are not IGNORED."""
+    return int((targets != IGNORED).sum())
 
 
 def pad_sequences(
@@ -126,7 +187,23 @@ def _inputs_and_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(windows[:, :-1]), np.ascontiguousarray(windows[:, 1:])
 
 
-def _checked(ids: np.ndarray, batch_size: int, context_length: int, minimum: int | None = None) -> np.ndarray:
+def _restore(state: dict, tokens: int, put: Callable[[dict], None]) -> None:
+    """Put a saved position back, if it is one in a text of so many tokens."""
+    try:
+        if state["tokens"] == tokens:
+            put(state)
+            return
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the saved position in the data is damaged: {error!r}") from None
+    raise DataError(
+        f"this run was started on a text of {state['tokens']} tokens, and this one has {tokens}: "
+        "resume with the data it was started with"
+    )
+
+
+def _checked(
+    ids: np.ndarray, batch_size: int, context_length: int, minimum: int | None = None, streams: bool = False
+) -> np.ndarray:
     """The ids, if a window fits in them; `minimum` is the shortest text that will do, a window by default."""
     if batch_size < 1 or context_length < 1:
         raise ValueError(f"batch_size={batch_size} and context_length={context_length} must be at least 1")
@@ -135,8 +212,11 @@ def _checked(ids: np.ndarray, batch_size: int, context_length: int, minimum: int
         raise ValueError(f"a text is a 1-D array of integer ids, not {ids.dtype} of shape {ids.shape}")
     needed = context_length + 1 if minimum is None else minimum
     if len(ids) < needed:
+        setting, remedy = f"context_length={context_length}", "a smaller context length"
+        if streams:
+            setting, remedy = f"{setting} in each of {batch_size} streams", f"{remedy} or batch size"
         raise DataError(
-            f"the text is too short: {len(ids)} tokens, and {needed} are needed with "
-            f"context_length={context_length}. Take a longer text or a smaller context length"
+            f"the text is too short: {len(ids)} tokens, and {needed} are needed with {setting}. "
+            f"Take a longer text or {remedy}"
         )
     return ids

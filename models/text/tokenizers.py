@@ -50,9 +50,17 @@ class CharTokenizer(Tokenizer):
         self._codepoints = np.append(codepoints, np.array(0xFFFD, codepoints.dtype))
 
     @classmethod
-    def from_text(cls, text: str, special_tokens: Iterable[str] = ()) -> "CharTokenizer":
-        """The characters that occur in `text`."""
-        return cls("".join(sorted(set(text))), special_tokens)
+    def from_text(cls, text: str, special_tokens: Iterable[str] = (), max_size: int | None = None) -> "CharTokenizer":
+        """The characters that occur in `text`; the most frequent, and `<unk>`, if they are more than max_size ids."""
+        special_tokens, characters = list(special_tokens), set(text)
+        if max_size is not None and len(characters) + len(special_tokens) > max_size:
+            special_tokens += [UNK] if UNK not in special_tokens else []
+            if max_size <= len(special_tokens):
+                raise DataError(f"max_size={max_size} leaves no room for characters beside {special_tokens}")
+            counts = Counter(text)
+            ranked = sorted(counts, key=lambda character: (-counts[character], character))
+            characters = ranked[: max_size - len(special_tokens)]
+        return cls("".join(sorted(characters)), special_tokens)
 
     def encode(self, text: str, errors: str | None = None) -> np.ndarray:
         unk_id = self._unk_for(errors)

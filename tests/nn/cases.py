@@ -331,4 +331,77 @@ LOSSES = [
     ),
 ]
 
-CASES = [*LAYERS, *CONVOLUTION, *ALIGNMENT, *ATTENTION, *TRANSFORMERS, *LOSSES]
+
+def everything(module, result):
+    """Output and last states in one vector, in either namespace."""
+    output, state = result
+    tensors = [getattr(output, "data", output) if isinstance(output, tuple) else output]
+    tensors += state if isinstance(state, tuple) else [state]
+    if type(module).__module__.startswith("torch"):
+        from torch import cat
+    else:
+        from minigrad import cat
+    return cat([x.reshape(-1) for x in tensors])
+
+
+def sequence(module, x, *state):
+    hx = state if len(state) == 2 else state[0] if state else None
+    return everything(module, module(x, hx))
+
+
+def packed(*lengths, **options):
+    """A call with sequences of these lengths."""
+
+    def call(module, x, *state):
+        if type(module).__module__.startswith("torch"):
+            from torch.nn.utils.rnn import pack_padded_sequence
+        else:
+            from nn.utils.rnn import pack_padded_sequence
+        x = pack_padded_sequence(x, lengths, enforce_sorted=False, batch_first=module.batch_first)
+        return sequence(module, x, *state)
+
+    return call
+
+
+def cell(module, x, *state):
+    hx = state if len(state) == 2 else state[0] if state else None
+    out = module(x, hx)
+    return out[0] * out[0] + out[1] if isinstance(out, tuple) else out
+
+
+RECURRENT = [
+    Case("lstm", lambda nn: nn.LSTM(3, 4), [real(4, 2, 3)], sequence),
+    Case("lstm-state", lambda nn: nn.LSTM(3, 4), [real(3, 2, 3), real(1, 2, 4), real(1, 2, 4)], sequence),
+    Case("lstm-no-bias", lambda nn: nn.LSTM(3, 2, bias=False, batch_first=True), [real(2, 3, 3)], sequence),
+    Case("lstm-unbatched", lambda nn: nn.LSTM(3, 2), [real(3, 3), real(1, 2), real(1, 2)], sequence),
+    Case("lstm-two-layers-both-ways", lambda nn: nn.LSTM(3, 2, 2, bidirectional=True), [real(3, 2, 3)], sequence),
+    Case("lstm-packed", lambda nn: nn.LSTM(2, 3), [real(4, 3, 2)], packed(2, 4, 1)),
+    Case(
+        "lstm-packed-both-ways",
+        lambda nn: nn.LSTM(2, 2, 2, bidirectional=True, batch_first=True),
+        [real(3, 3, 2), real(4, 3, 2), real(4, 3, 2)],
+        packed(2, 1, 3),
+    ),
+    Case("gru", lambda nn: nn.GRU(3, 4), [real(4, 2, 3)], sequence),
+    Case("gru-state", lambda nn: nn.GRU(3, 4, 2), [real(3, 2, 3), real(2, 2, 4)], sequence),
+    Case("gru-no-bias-both-ways", lambda nn: nn.GRU(3, 2, bias=False, bidirectional=True), [real(3, 2, 3)], sequence),
+    Case("gru-unbatched", lambda nn: nn.GRU(3, 2, batch_first=True), [real(3, 3), real(1, 2)], sequence),
+    Case(
+        "gru-packed-both-ways",
+        lambda nn: nn.GRU(2, 3, 2, bidirectional=True),
+        [real(4, 3, 2), real(4, 3, 3)],
+        packed(2, 4, 1),
+    ),
+    Case("rnn", lambda nn: nn.RNN(3, 4, 2), [real(4, 2, 3), real(2, 2, 4)], sequence),
+    Case("rnn-relu", lambda nn: nn.RNN(3, 4, nonlinearity="relu", bias=False), [real(4, 2, 3)], sequence),
+    Case("rnn-unbatched", lambda nn: nn.RNN(3, 2, bidirectional=True), [real(3, 3), real(2, 2)], sequence),
+    Case("rnn-packed", lambda nn: nn.RNN(2, 3, batch_first=True), [real(4, 4, 2)], packed(2, 4, 1, 4)),
+    Case("lstm-cell", lambda nn: nn.LSTMCell(3, 4), [real(2, 3), real(2, 4), real(2, 4)], cell),
+    Case("lstm-cell-no-bias", lambda nn: nn.LSTMCell(3, 4, bias=False), [real(3)], cell),
+    Case("gru-cell", lambda nn: nn.GRUCell(3, 4), [real(2, 3), real(2, 4)], cell),
+    Case("gru-cell-no-bias", lambda nn: nn.GRUCell(3, 4, bias=False), [real(3), real(4)], cell),
+    Case("rnn-cell", lambda nn: nn.RNNCell(3, 4), [real(2, 3)], cell),
+    Case("rnn-cell-relu", lambda nn: nn.RNNCell(3, 4, bias=False, nonlinearity="relu"), [real(2, 3), real(2, 4)], cell),
+]
+
+CASES = [*LAYERS, *CONVOLUTION, *ALIGNMENT, *ATTENTION, *TRANSFORMERS, *LOSSES, *RECURRENT]

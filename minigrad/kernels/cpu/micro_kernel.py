@@ -21,19 +21,19 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-def _tile() -> tuple[int, int, int]:
-    """(floats in a vector, rows, columns): the tile that this CPU's registers hold."""
+def _tile() -> tuple[int, int, int, int]:
+    """(floats in a vector, rows, columns) of the tile that this CPU's registers hold, and the most rows they could."""
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        return 16, 12, 32  # 32 registers: 24 accumulators, 2 of B
+        return 16, 12, 32, 14  # 32 registers: 24 accumulators (28), 2 of B
     if features.get("avx2") and features.get("fma"):
-        return 8, 6, 16  # 16 registers: 12 accumulators, 2 of B, 1 of A
+        return 8, 6, 16, 6  # 16 registers: 12 accumulators, 2 of B, 1 of A
     if features.get("neon"):
-        return 4, 8, 12  # 32 registers: 24 accumulators, 3 of B
-    return 4, 4, 8  # 16 registers: 8 accumulators, 2 of B
+        return 4, 8, 12, 8  # 32 registers: 24 accumulators, 3 of B
+    return 4, 4, 8, 4  # 16 registers: 8 accumulators, 2 of B
 
 
-WIDTH, ROWS, COLUMNS = _tile()
+WIDTH, ROWS, COLUMNS, TALLEST = _tile()
 UNROLL = 4  # outer products in one turn of the loop
 STRETCH = 4  # elements of each line that gather_lines transposes at a time
 
@@ -58,24 +58,52 @@ def multiply_tile(typingctx, depth, a, a_at, b, b_at, c, c_at, c_stride, accumul
         a_at = _pointer(context, builder, signature.args[1], a, a_at)
         b_at = _pointer(context, builder, signature.args[3], b, b_at)
         c_at = _pointer(context, builder, signature.args[5], c, c_at)
-        builder.call(_tile_function(builder.module), [depth, a_at, b_at, c_at, c_stride, accumulate])
+        builder.call(_tile_function(builder.module, ROWS), [depth, a_at, b_at, c_at, c_stride, accumulate])
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _tile_function(module):
+@intrinsic
+def multiply_rows(typingctx, rows, depth, a, a_at, b, b_at, c, c_at, c_stride):
+    """C (rows, COLUMNS) = A (rows, depth) @ B (depth, COLUMNS) for 1 to TALLEST rows, which is not checked.
+
+    Like multiply_tile, with a panel (depth, rows) of A: for products of so few rows that filling up the
+    last tile with zeros would be felt.
+    """
+    signature = types.void(_index, _index, a, _index, b, _index, c, _index, _index)
+
+    def generate(context, builder, signature, args):
+        rows, depth, a, a_at, b, b_at, c, c_at, c_stride = args
+        a_at = _pointer(context, builder, signature.args[2], a, a_at)
+        b_at = _pointer(context, builder, signature.args[4], b, b_at)
+        c_at = _pointer(context, builder, signature.args[6], c, c_at)
+        after = builder.append_basic_block("multiplied")
+        choice = builder.switch(rows, after)
+        for height in range(1, TALLEST + 1):
+            with builder.goto_block(builder.append_basic_block(f"rows_{height}")):
+                choice.add_case(_int(height), builder.block)
+                function = _tile_function(builder.module, height)
+                builder.call(function, [depth, a_at, b_at, c_at, c_stride, ir.IntType(1)(0)])
+                builder.branch(after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _tile_function(module, rows):
     """multiply_tile as a function of its own: inlined, it would be compiled once more for every use."""
     pointer = _float.as_pointer()
     function_type = ir.FunctionType(ir.VoidType(), [_int, pointer, pointer, pointer, _int, ir.IntType(1)])
-    function = cgutils.get_or_insert_function(module, function_type, "minigrad_multiply_tile")
+    function = cgutils.get_or_insert_function(module, function_type, f"minigrad_multiply_tile_{rows}")
     if not function.is_declaration:
         return function
     function.linkage = "linkonce_odr"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
     depth, a_at, b_at, c_at, c_stride, accumulate = function.args
-    tile = [ir.Constant(_vector, None)] * (ROWS * _vectors)
+    tile = [ir.Constant(_vector, None)] * (rows * _vectors)
     turns, rest = builder.udiv(depth, _int(UNROLL)), builder.urem(depth, _int(UNROLL))
     a_at, b_at, tile = _outer_products(builder, turns, UNROLL, a_at, b_at, tile)
     _, _, tile = _outer_products(builder, rest, 1, a_at, b_at, tile)
@@ -94,6 +122,7 @@ def _outer_products(builder, turns, steps, a_at, b_at, tile):
     In LLVM's form a value is assigned once: what changes from turn to turn is a phi node, which
     takes its first value from before the loop and the next ones from the end of its body.
     """
+    rows = len(tile) // _vectors
     before, body = builder.block, builder.append_basic_block("turn")
     after = builder.append_basic_block("turned")
     builder.cbranch(builder.icmp_signed(">", turns, _int(0)), body, after)
@@ -104,7 +133,7 @@ def _outer_products(builder, turns, steps, a_at, b_at, tile):
     turn, a_now, b_now, *tile_now = now
     for step in range(steps):
         tile_now = _outer_product(builder, a_now, b_now, step, tile_now)
-    a_next, b_next = _forward(builder, a_now, steps * ROWS), _forward(builder, b_now, steps * COLUMNS)
+    a_next, b_next = _forward(builder, a_now, steps * rows), _forward(builder, b_now, steps * COLUMNS)
     following = [builder.add(turn, _int(1)), a_next, b_next, *tile_now]
     for phi, value, next_value in zip(now, first, following, strict=True):
         phi.add_incoming(value, before)
@@ -127,15 +156,15 @@ def _outer_product(builder, a_at, b_at, step, tile):
         builder.module, ir.FunctionType(_vector, [_vector] * 3), f"llvm.fmuladd.v{WIDTH}f32"
     )
     row = [_load(builder, _forward(builder, b_at, step * COLUMNS + v * WIDTH), WIDTH) for v in range(_vectors)]
-    result = []
-    for i in range(ROWS):
-        value = _shuffle(builder, _load(builder, _forward(builder, a_at, step * ROWS + i), 1), [0] * WIDTH)
+    rows, result = len(tile) // _vectors, []
+    for i in range(rows):
+        value = _shuffle(builder, _load(builder, _forward(builder, a_at, step * rows + i), 1), [0] * WIDTH)
         result += [builder.call(multiply_add, [value, row[v], tile[i * _vectors + v]]) for v in range(_vectors)]
     return result
 
 
 def _store_tile(builder, tile, c_at, c_stride, add_to_memory):
-    for i in range(ROWS):
+    for i in range(len(tile) // _vectors):
         row = builder.gep(c_at, [builder.mul(_int(i), c_stride)])
         for v in range(_vectors):
             value, at = tile[i * _vectors + v], _forward(builder, row, v * WIDTH)

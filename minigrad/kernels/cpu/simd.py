@@ -104,7 +104,7 @@ def clamp(x, limit):
 
 # ---- exp, and what follows from it ---------------------------------------------------------
 
-_ONE = np.float32(1)
+_ONE, _TWO = np.float32(1), np.float32(2)
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # 9 bits of ln 2, so that n * _LN2_HIGH is exact
 _LN2_LOW = np.float32(-2.1219444e-4)  # the rest of it
@@ -139,6 +139,12 @@ def exp(x):
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     return _ONE / (_ONE + exp(-x))
+
+
+@inline
+def tanh(x):
+    """2 sigmoid(2x) - 1, to 1.2e-7 absolute."""
+    return _TWO * sigmoid(_TWO * x) - _ONE
 
 
 # Minimax for 2^f on |f| <= 1/2, to 8e-8 relative.

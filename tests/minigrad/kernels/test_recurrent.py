@@ -1,0 +1,118 @@
+"""lstm, gru and rnn: numba against reference on packed sequences of all kinds, and in both directions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigrad import kernels, threads
+from minigrad.kernels.reference import recurrent as reference
+
+BACKENDS = [b for b in kernels.lstm.implementations if b == "numba"]
+SIZES = [[1], [1, 1, 1], [3, 3, 2], [2, 1, 1, 1, 1], [26, 26, 9, 1], [31] * 3]
+HIDDEN = [1, 5, 32, 33, 70]
+
+
+def run(backend, name, *args):
+    with kernels.use(backend), kernels.strict():
+        return getattr(kernels, name)(*args)
+
+
+def calls(hidden, sizes, reverse, seed=0):
+    """(name, arguments) of every kernel, backward with what the reference's forward gave."""
+    random, sizes = np.random.default_rng(seed), np.array(sizes)
+    rows, batch = sizes.sum(), sizes[0]
+
+    def normal(*shape):
+        return random.standard_normal(shape, np.float32)
+
+    def weight(gates):
+        return normal(gates * hidden, hidden) / np.float32(np.sqrt(hidden))
+
+    h0, c0, grad, grad_h, grad_c = (normal(n, hidden) for n in (batch, batch, rows, batch, batch))
+    lstm = normal(rows, 4 * hidden), h0, c0, weight(4), sizes, reverse
+    yield "lstm", lstm
+    output, _, _, activated, cells = reference.lstm(*lstm)
+    yield "lstm_backward", (grad, grad_h, grad_c, h0, c0, lstm[3], output, activated, cells, sizes, reverse)
+    for bias in (None, normal(3 * hidden)):
+        gru = normal(rows, 3 * hidden), h0, weight(3), bias, sizes, reverse
+        yield "gru", gru
+        output, _, activated, recurrent = reference.gru(*gru)
+    yield "gru_backward", (grad, grad_h, h0, gru[2], output, activated, recurrent, sizes, reverse)
+    for relu in (False, True):
+        rnn = normal(rows, hidden), h0, weight(1), sizes, reverse, relu
+        yield "rnn", rnn
+        yield "rnn_backward", (grad, grad_h, h0, rnn[2], reference.rnn(*rnn)[0], sizes, reverse, relu)
+
+
+def compare(backend, name, arguments):
+    before = [x.copy() if isinstance(x, np.ndarray) else x for x in arguments]
+    actual, expected = run(backend, name, *arguments), getattr(reference, name)(*arguments)
+    for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
+        assert a.dtype == e.dtype == np.float32
+        assert a.shape == e.shape
+        np.testing.assert_allclose(a, e, rtol=2e-4, atol=5e-5, err_msg=f"{name}, result {i}")
+    for x, y in zip(arguments, before, strict=True):
+        if isinstance(x, np.ndarray):
+            np.testing.assert_array_equal(x, y, err_msg=f"{name} writes into its arguments")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_matches_reference(backend, hidden, sizes, reverse):
+    for name, arguments in calls(hidden, sizes, reverse):
+        compare(backend, name, arguments)
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=6).map(lambda sizes: sorted(sizes, reverse=True)),
+    st.integers(1, 75),
+    st.booleans(),
+    st.integers(0, 1000),
+)
+def test_matches_reference_property(sizes, hidden, reverse, seed):
+    for backend in BACKENDS:
+        for name, arguments in calls(hidden, sizes, reverse, seed):
+            compare(backend, name, arguments)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_any_strides(backend):
+    def strided(x):
+        if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+            return x
+        return np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim == 1 else np.asfortranarray(x)
+
+    for name, arguments in calls(20, [5, 3, 1], False):
+        compare(backend, name, tuple(map(strided, arguments)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_saturated_gates_and_what_is_no_number(backend):
+    for name, arguments in calls(6, [3, 3], False):
+        if "backward" in name:
+            continue
+        gates, *rest = arguments
+        compare(backend, name, (np.where(gates > 0, np.float32(200), np.float32(-200)), *rest))
+        gates = gates.copy()
+        gates[0] = np.nan
+        output = run(backend, name, gates, *rest)[0]
+        assert np.isnan(output[[0, 3]]).all()  # the sequence it is in, from there on
+        assert np.isfinite(output[[1, 2, 4, 5]]).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_number_of_threads_changes_nothing(backend):
+    before = threads.get_num_threads()
+    try:
+        for name, arguments in calls(33, [27, 26, 4], True):
+            results = []
+            for count in (1, 2):
+                threads.set_num_threads(count)
+                results.append(run(backend, name, *arguments))
+            for one, two in zip(*results, strict=True):
+                np.testing.assert_array_equal(one, two, err_msg=name)
+    finally:
+        threads.set_num_threads(before)
