@@ -138,7 +138,8 @@ def exit_code(result: Result) -> int:
 def _same_model(sections: Sections, checkpoint: Checkpoint) -> None:
     """Refuse to resume with other settings of the model than it was made with."""
     run = sections["run"]
-    then = dataclasses.asdict(checkpoint.config) | {field: checkpoint.state["run"][field] for field in run.fixed}
+    started = checkpoint.state["run"]
+    then = dataclasses.asdict(checkpoint.config) | {field: started[field] for field in run.fixed if field in started}
     now = dataclasses.asdict(sections["model"]) | {field: getattr(run, field) for field in run.fixed}
     for field, value in then.items():
         if now[field] != value:
