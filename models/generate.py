@@ -90,7 +90,7 @@ class _Generation:
                 "they do not belong together"
             )
         ids = tokenizer.encode(prompt)
-        self.prompt_ids = ids if len(ids) else _start_id(tokenizer)
+        self.prompt_ids = ids if len(ids) else np.array([start_id(tokenizer)])
         if model.context_limit and len(ids) > model.context_limit:
             raise UserError(
                 f"the prompt has {len(ids)} tokens and the model looks at {model.context_limit} at most: shorten it"
@@ -149,18 +149,17 @@ def _next_logits(model, ids: np.ndarray, caches) -> np.ndarray:
             model.train()
 
 
-def _start_id(tokenizer: Tokenizer) -> np.ndarray:
-    """What an empty prompt stands for, (1,)."""
+def start_id(tokenizer: Tokenizer) -> int:
+    """What an empty prompt stands for. Raises UserError where there is nothing that could."""
     for id in (tokenizer.bos_id, tokenizer.eos_id):
         if id is not None:
-            return np.array([id])
+            return id
     try:
-        newline = tokenizer.encode("\n", errors="strict")
-    except DataError:
-        newline = ()
-    if not len(newline):
-        raise UserError("the prompt is empty, and this tokenizer has neither a start token nor a newline: give one")
-    return newline
+        return int(tokenizer.encode("\n", errors="strict")[0])
+    except (DataError, IndexError):
+        raise UserError(
+            "the prompt is empty, and this tokenizer has neither a start token nor a newline: give one"
+        ) from None
 
 
 class _Text:

@@ -251,7 +251,8 @@ class Trainer:
         if state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         if checkpoint.carried:
-            self.loss.load_state_dict({name: tensor.to(self.device) for name, tensor in checkpoint.carried.items()})
+            device = self.parameters[0].device
+            self.loss.load_state_dict({name: tensor.to(device) for name, tensor in checkpoint.carried.items()})
         options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         checkpoint.restore_optimizer(self.optimizer)
         for group, ours in zip(self.optimizer.param_groups, options, strict=True):

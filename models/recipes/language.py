@@ -13,7 +13,7 @@ from minigrad.kernels.ahead import compile_ahead
 from models import registry
 from models.checkpoint import Checkpoint
 from models.errors import UserError
-from models.generate import generate_text
+from models.generate import generate_text, start_id
 from models.reading import loss_function, training_batches, validation_batches
 from models.recipes.run import RunOptions, exit_code, finish, read_settings, unchanged_digest, use_device
 from models.text import corpora
@@ -100,9 +100,20 @@ def prepare(
         tokenizer=tokenizer,
         directory=run.out,
         log=run.log,
-        sample=lambda: generate_text(model, tokenizer, max_tokens=SAMPLE_TOKENS, temperature=0.8, seed=training.seed),
+        sample=lambda: generate_text(
+            model, tokenizer, _opening(tokenizer, text), max_tokens=SAMPLE_TOKENS, temperature=0.8, seed=training.seed
+        ),
         extra=run.record(digest),
     )
     if checkpoint:
         trainer.resume(checkpoint)
     return trainer
+
+
+def _opening(tokenizer, text: str) -> str:
+    """What a sample goes on from: nothing where that will do, the text's first character where lines never end."""
+    try:
+        start_id(tokenizer)
+        return ""
+    except UserError:
+        return text[0]

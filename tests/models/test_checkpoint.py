@@ -15,7 +15,18 @@ import pytest
 import minigrad as mg
 from minigrad.io import load, save
 from models import swap
-from models.checkpoint import BEST, CONFIG, FILES, MODEL, OPTIMIZER, STATE, TOKENIZER, load_checkpoint, save_checkpoint
+from models.checkpoint import (
+    BEST,
+    CARRIED,
+    CONFIG,
+    FILES,
+    MODEL,
+    OPTIMIZER,
+    STATE,
+    TOKENIZER,
+    load_checkpoint,
+    save_checkpoint,
+)
 from models.errors import UserError
 from models.gpt import GPT, GPTConfig
 from models.text.tokenizers import CharTokenizer
@@ -78,7 +89,8 @@ def test_all_of_it_comes_back(tmp_path):
     own = model.state_dict()
     for name, tensor in found.model.state_dict().items():
         assert (tensor.data == own[name].data).all(), name
-    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == sorted({*FILES} - {OPTIMIZER, BEST})
+    unused = {OPTIMIZER, BEST, CARRIED}
+    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == sorted({*FILES} - unused)
     assert json.loads((tmp_path / "run" / CONFIG).read_text())["format"] == 1
     assert hidden(tmp_path) == []
 
@@ -182,7 +194,7 @@ DAMAGE = {
     **{f"no {name}": (remove(name), f"is incomplete: {name} is missing") for name in FILES if name != CONFIG},
     "no config": (
         remove(CONFIG),
-        "is not a checkpoint: it has no config.json, only best.safetensors, model.safetensors, ",
+        "is not a checkpoint: it has no config.json, only best.safetensors, carried.safetensors, model.safetensors, ",
     ),
     **{f"truncated {name}": (change_bytes(name, lambda data: data[: len(data) // 2]), "is damaged") for name in FILES},
     **{f"empty {name}": (change_bytes(name, lambda data: b""), "is damaged") for name in FILES},
@@ -218,7 +230,7 @@ def whole(tmp_path_factory):
     model = small()
     optimizer = AdamW(model.parameters())
     step(model, optimizer, 0)
-    save_checkpoint(run, model, TOKENS, optimizer, {"step": 1}, model.state_dict())
+    save_checkpoint(run, model, TOKENS, optimizer, {"step": 1}, model.state_dict(), {"h": mg.zeros(1, 2, 3)})
     return {name: (run / name).read_bytes() for name in FILES}
 
 

@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.text.batching import (
+    IGNORED,
+    StreamBatches,
     TokenBatches,
     bucket_batches,
+    count_targets,
     evaluation_batches,
     pad_sequences,
+    stream_evaluation_batches,
     train_val_split,
 )
 from models.text.files import DataError
@@ -198,3 +202,53 @@ def test_buckets_pad_little_and_are_shuffled():
     assert longest != sorted(longest)
     with pytest.raises(ValueError, match="batch_size=0"):
         next(bucket_batches(lengths, 0, 0))
+
+
+@given(st.integers(1, 5), st.integers(1, 7), st.integers(0, 60))
+def test_streams_go_on_where_they_stopped(batch_size, context_length, extra):
+    ids = np.arange(batch_size * context_length + 1 + extra)
+    batches = StreamBatches(ids, batch_size, context_length)
+    epoch = [next(batches) for _ in range(batches.windows)]
+    assert [bool(starts) for _, starts, _ in epoch] == [True] + [False] * (batches.windows - 1)
+    stream = np.concatenate([x for x, _, _ in epoch], axis=1)
+    assert (np.diff(stream, axis=1) == 1).all()  # each row is one piece of the text, nothing twice
+    assert len(np.unique(stream)) == stream.size > len(ids) - 1 - batch_size * context_length
+    for x, _, y in epoch:
+        np.testing.assert_array_equal(y, x + 1)
+    x, starts, _ = next(batches)
+    np.testing.assert_array_equal(x, epoch[0][0])
+    assert starts
+
+
+@given(st.integers(0, 20))
+def test_resumed_streams_go_on_where_they_stopped(steps):
+    batches = StreamBatches(np.arange(60), 3, 4)
+    for _ in range(steps):
+        next(batches)
+    resumed = StreamBatches(np.arange(60), 3, 4)
+    resumed.load_state_dict(json.loads(json.dumps(batches.state_dict())))
+    for _ in range(6):
+        for one, other in zip(next(batches), next(resumed), strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(DataError, match="started on a text of 60 tokens, and this one has 61"):
+        StreamBatches(np.arange(61), 3, 4).load_state_dict(batches.state_dict())
+    with pytest.raises(DataError, match="the saved position in the data is damaged"):
+        batches.load_state_dict({"tokens": 60, "window": None})
+
+
+def test_a_text_too_short_for_its_streams():
+    StreamBatches(np.arange(13), 3, 4)
+    with pytest.raises(DataError, match=r"12 tokens, and 13 are needed with context_length=4 in each of 3 streams"):
+        StreamBatches(np.arange(12), 3, 4)
+
+
+@given(st.integers(2, 80), st.integers(1, 6), st.integers(1, 9))
+def test_evaluation_streams_see_every_target_once(length, batch_size, context_length):
+    batches = list(stream_evaluation_batches(np.arange(length), batch_size, context_length))
+    assert [bool(starts) for _, starts, _ in batches] == [True] + [False] * (len(batches) - 1)
+    x, y = (np.concatenate([batch[i] for batch in batches], axis=1) for i in (0, 2))
+    counted = y != IGNORED
+    np.testing.assert_array_equal(np.sort(y[counted]), np.arange(1, length))
+    np.testing.assert_array_equal(y[counted], x[counted] + 1)
+    assert sum(count_targets(batch[2]) for batch in batches) == length - 1
+    assert all(count_targets(batch[2]) > 0 for batch in batches)
