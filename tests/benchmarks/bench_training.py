@@ -87,7 +87,7 @@ def torch_gpt_model(layers, heads, width, time, vocabulary):
             self.head.weight = self.wte.weight
 
         def forward(self, x, y):
-            h = self.wte(x) + self.wpe(torch.arange(x.shape[1]))
+            h = self.wte(x) + self.wpe(torch.arange(x.shape[1], device=x.device))
             for block in self.blocks:
                 h = block(h)
             logits = self.head(self.ln_f(h))
