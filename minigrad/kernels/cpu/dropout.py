@@ -21,6 +21,17 @@ def dropout(x, p, seed):
     return y
 
 
+@simd.inline
+def hashed(index, key_1, key_2):
+    """32 random bits for the low half of an element's index; the high half is in key_1. See reference.dropout.keep."""
+    # numba widens the sum and product of 32-bit integers to 64 bits: cut each back.
+    h = np.uint32(index ^ key_1)
+    h = np.uint32((h ^ (h >> SHIFT_1)) * MULTIPLY_1)
+    h = np.uint32((h ^ (h >> SHIFT_2)) + key_2)
+    h = np.uint32(h * MULTIPLY_2)
+    return np.uint32(h ^ (h >> SHIFT_1))
+
+
 @simd.parallel
 def _dropout(x, threshold, factor, key_1, key_2, y):
     for block in prange(-(-x.size // BLOCK)):
@@ -34,10 +45,5 @@ def _dropout(x, threshold, factor, key_1, key_2, y):
 @simd.serial
 def _dropout_block(x, first, threshold, factor, key_1, key_2, y):
     for i in range(x.size):
-        # numba widens the sum and product of 32-bit integers to 64 bits: cut each back.
-        h = np.uint32(np.uint32(first + i) ^ key_1)
-        h = np.uint32((h ^ (h >> SHIFT_1)) * MULTIPLY_1)
-        h = np.uint32((h ^ (h >> SHIFT_2)) + key_2)
-        h = np.uint32(h * MULTIPLY_2)
-        h = np.uint32(h ^ (h >> SHIFT_1))
+        h = hashed(np.uint32(first + i), key_1, key_2)
         y[i] = simd.select(h >= threshold, x[i] * factor, np.float32(0))
