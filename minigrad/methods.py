@@ -9,7 +9,7 @@ import numpy as np
 from minigrad import ops
 from minigrad.devices import DEVICES, is_array
 from minigrad.function import is_grad_enabled
-from minigrad.ops.elementwise import move
+from minigrad.ops.conversion import move
 from minigrad.tensor import Tensor, unwrap
 
 METHODS = [

@@ -18,23 +18,11 @@ from minigrad.ops.activation import (
     softplus,
     tanh,
 )
+from minigrad.ops.arithmetic import add, div, mul, neg, reciprocal, sub
 from minigrad.ops.attention import dropout, scaled_dot_product_attention
-from minigrad.ops.conv1d_max import conv1d_max
-from minigrad.ops.convolution import conv1d
-from minigrad.ops.elementwise import (
-    abs_ as abs,
-)
-from minigrad.ops.elementwise import (
-    add,
-    astype,
+from minigrad.ops.comparison import (
     ceil,
-    clamp,
-    clone,
-    cos,
-    div,
     eq,
-    exp,
-    expm1,
     floor,
     floor_divide,
     ge,
@@ -43,28 +31,36 @@ from minigrad.ops.elementwise import (
     isinf,
     isnan,
     le,
-    log,
-    log1p,
     logical_and,
     logical_not,
     logical_or,
     lt,
+    ne,
+    remainder,
+    round,
+    sign,
+)
+from minigrad.ops.conv1d_max import conv1d_max
+from minigrad.ops.conversion import astype, clone
+from minigrad.ops.convolution import conv1d
+from minigrad.ops.elementwise import (
+    abs_ as abs,
+)
+from minigrad.ops.elementwise import (
+    clamp,
+    cos,
+    exp,
+    expm1,
+    log,
+    log1p,
     masked_fill,
     maximum,
     minimum,
-    mul,
-    ne,
-    neg,
     pow,
-    reciprocal,
-    remainder,
-    round,
     rsqrt,
-    sign,
     sin,
     sqrt,
     square,
-    sub,
     where,
 )
 from minigrad.ops.embedding import embedding

@@ -1,118 +1,20 @@
-"""Arithmetic and the elementary functions, element by element, with broadcasting.
-
-Each operation is a short class, the formula and its derivative first, and the
-function that users call. Rules are written with operators and the functions of this
-package, so they compute on arrays and record themselves on Tensors.
-"""
+"""The elementary functions and choices, element by element, with broadcasting. See arithmetic.py for how to read it."""
 
 import numpy as np
-from numpy import ndarray
 
-from minigrad.amp import for_sums
-from minigrad.devices import array_module, device_of
-from minigrad.devices import move as move_array
-from minigrad.dtypes import FLOATING, as_dtype, is_half
-from minigrad.function import Function, Identity
-from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
-
-NUMBERS = {bool, int, float}
-
-
-def _promoted(x, y):
-    """Two operands with the dtypes a deep-learning user means, where numpy would go to float64.
-
-    A scalar never widens an array, and integers take the floating type they meet.
-    """
-    if type(x) is type(y):  # the two usual cases first
-        if type(x) in NUMBERS or x.dtype is y.dtype:
-            return x, y
-    elif type(y) in NUMBERS and type(x) is ndarray and x.dtype.kind == "f":
-        return x, y
-    x, y = _plain(x), _plain(y)
-    x_kind, y_kind = _kind(x), _kind(y)
-    if x_kind == "V" or y_kind == "V":
-        x, y = _beside_bfloat16(x, y_kind), _beside_bfloat16(y, x_kind)
-    if x_kind in FLOATING and y_kind in "iub" and hasattr(y, "dtype"):
-        return x, y.astype(getattr(x, "dtype", DEFAULT_DTYPE))
-    if y_kind in FLOATING and x_kind in "iub" and hasattr(x, "dtype"):
-        return x.astype(getattr(y, "dtype", DEFAULT_DTYPE)), y
-    return x, y
-
-
-def _beside_bfloat16(x, other_kind: str):
-    """A Python number beside a bfloat16 array as bfloat16: numpy lets numbers go before its own dtypes only."""
-    from ml_dtypes import bfloat16
-
-    return bfloat16(x) if other_kind == "V" and type(x) in NUMBERS else x
-
-
-def _plain(x):
-    return x.item() if isinstance(x, np.generic) else x
-
-
-def _kind(x) -> str:
-    if hasattr(x, "dtype"):
-        return x.dtype.kind
-    return "f" if isinstance(x, float) else "i"
-
-
-class Add(Function):
-    """z = x + y;  dx = g,  dy = g."""
-
-    def forward(self, x, y):
-        x, y = _promoted(x, y)
-        return x + y
-
-    def backward(self, grad):
-        return grad, grad
-
-
-class Sub(Function):
-    """z = x - y;  dx = g,  dy = -g."""
-
-    def forward(self, x, y):
-        x, y = _promoted(x, y)
-        return x - y
-
-    def backward(self, grad):
-        return grad, -grad if self.parents[1] is not None else None
-
-
-class Mul(Function):
-    """z = x·y;  dx = g·y,  dy = g·x."""
-
-    def forward(self, x, y):
-        self.save_for_backward(x, y)
-        x, y = _promoted(x, y)
-        return x * y
-
-    def backward(self, grad):
-        x, y = self.saved
-        return grad * y if self.parents[0] is not None else None, grad * x if self.parents[1] is not None else None
-
-
-class Div(Function):
-    """z = x / y;  dx = g/y,  dy = -g·x/y²."""
-
-    def forward(self, x, y):
-        self.save_for_backward(x, y)
-        x, y = _promoted(x, y)
-        if _kind(x) not in FLOATING and _kind(y) not in FLOATING:
-            x = x.astype(DEFAULT_DTYPE) if hasattr(x, "dtype") else float(x)
-            y = y.astype(DEFAULT_DTYPE) if hasattr(y, "dtype") else float(y)
-        return x / y
-
-    def backward(self, grad):
-        x, y = self.saved
-        dx = grad / y
-        return dx, -dx * x / y if self.parents[1] is not None else None
+from minigrad.devices import array_module
+from minigrad.dtypes import is_half
+from minigrad.function import Function
+from minigrad.ops.arithmetic import promoted
+from minigrad.ops.conversion import floating
+from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap
 
 
 class Pow(Function):
     """z = x^y;  dx = g·y·x^(y-1),  dy = g·x^y·ln x  (0 where x = 0)."""
 
     def forward(self, x, y):
-        x, y = _promoted(x, y)
+        x, y = promoted(x, y)
         z = x * x if isinstance(y, (int, float)) and y == 2 else x**y
         self.save_for_backward(x, y, z)
         return z
@@ -132,16 +34,6 @@ class Pow(Function):
                 positive = unwrap(x) > 0
                 dy = grad * where(positive, z * log(where(positive, x, 1.0)), 0.0)
         return dx, dy
-
-
-class Neg(Function):
-    """y = -x;  dx = -g."""
-
-    def forward(self, x):
-        return -x
-
-    def backward(self, grad):
-        return -grad
 
 
 class Exp(Function):
@@ -251,7 +143,7 @@ class Extremum(Function):
         self.largest = largest
 
     def forward(self, x, y):
-        x, y = _promoted(x, y)
+        x, y = promoted(x, y)
         self.save_for_backward(x, y)
         xp = array_module(x if hasattr(x, "dtype") else y)
         return xp.maximum(x, y) if self.largest else xp.minimum(x, y)
@@ -291,7 +183,7 @@ class Where(Function):
         self.condition = condition
 
     def forward(self, x, y):
-        x, y = _promoted(x, y)
+        x, y = promoted(x, y)
         arrays = (x, y) if hasattr(x, "dtype") or hasattr(y, "dtype") else (DEFAULT_DTYPE.type(x), y)
         return array_module(self.condition).where(self.condition, *arrays)
 
@@ -303,87 +195,34 @@ class Where(Function):
         )
 
 
-class Cast(Function):
-    """y = x in another floating dtype;  dx = g, cast back."""
-
-    def __init__(self, dtype):
-        self.dtype_to = dtype
-
-    def forward(self, x):
-        self.dtype_from = x.dtype
-        return x.astype(self.dtype_to)
-
-    def backward(self, grad):
-        return astype(grad, self.dtype_from)
-
-
-class Move(Function):
-    """y = x on another device;  dx = g, moved back."""
-
-    def __init__(self, device: str):
-        self.to_device = device
-
-    def forward(self, x):
-        self.from_device = device_of(x)
-        return move_array(x, self.to_device)
-
-    def backward(self, grad):
-        return move(grad, self.from_device)
-
-
-def add(x, y):
-    """x + y, by element."""
-    return Add()(x, y)
-
-
-def sub(x, y):
-    """x - y, by element."""
-    return Sub()(x, y)
-
-
-def mul(x, y):
-    """x · y, by element."""
-    return Mul()(x, y)
-
-
-def div(x, y):
-    """x / y, by element; integers give floats."""
-    return Div()(x, y)
-
-
 def pow(x, exponent):
     """x to the power of exponent, by element."""
     return Pow()(x, exponent)
 
 
-def neg(x):
-    """-x."""
-    return Neg()(x)
-
-
 def exp(x):
     """eˣ."""
-    return Exp()(_floating(x))
+    return Exp()(floating(x))
 
 
 def expm1(x):
     """eˣ - 1, exact for small x."""
-    return Expm1()(_floating(x))
+    return Expm1()(floating(x))
 
 
 def log(x):
     """The natural logarithm."""
-    return Log()(_floating(x))
+    return Log()(floating(x))
 
 
 def log1p(x):
     """ln(1 + x), exact for small x."""
-    return Log1p()(_floating(x))
+    return Log1p()(floating(x))
 
 
 def sqrt(x):
     """The square root."""
-    return Sqrt()(_floating(x))
+    return Sqrt()(floating(x))
 
 
 def rsqrt(x):
@@ -396,19 +235,14 @@ def square(x):
     return Pow()(x, 2)
 
 
-def reciprocal(x):
-    """1/x."""
-    return Div()(1.0, x)
-
-
 def sin(x):
     """The sine of x in radians."""
-    return Sin()(_floating(x))
+    return Sin()(floating(x))
 
 
 def cos(x):
     """The cosine of x in radians."""
-    return Cos()(_floating(x))
+    return Cos()(floating(x))
 
 
 def abs_(x):
@@ -446,87 +280,3 @@ def masked_fill(x, mask, value):
     if not isinstance(value, Tensor):
         value = unwrap(x).dtype.type(value)
     return where(mask, value, x)
-
-
-def astype(x, dtype):
-    """x in another dtype; floating to floating carries gradients."""
-    dtype = as_dtype(dtype)
-    array = unwrap(x)
-    if array.dtype == dtype:
-        return x
-    if dtype.kind in FLOATING and array.dtype.kind in FLOATING:
-        return Cast(dtype)(x)
-    return wrap(array.astype(dtype)) if isinstance(x, Tensor) else array.astype(dtype)
-
-
-def move(x, device: str):
-    """x on "cpu" or "cuda"; itself if it is there, else a copy that carries gradients back."""
-    return x if device_of(unwrap(x)) == device else Move(device)(x)
-
-
-def clone(x):
-    """A copy of the data, joined to the graph."""
-    copied = Identity()(x)
-    if isinstance(copied, Tensor):
-        copied.data = copied.data.copy()
-        return copied
-    return copied.copy()
-
-
-def _floating(x):
-    """x if it is floating, else as float32; autocast wants float32 here."""
-    return for_sums(x) if unwrap(x).dtype.kind in FLOATING else astype(x, DEFAULT_DTYPE)
-
-
-def _array(result):
-    """numpy gives scalars for 0-d results; tensors hold arrays."""
-    return np.asarray(result) if isinstance(result, np.generic) else result
-
-
-def _comparison(name: str, symbol: str):
-    def compare(x, y):
-        return wrap(_array(getattr(np, name)(*_promoted(unwrap(x), unwrap(y)))))
-
-    compare.__name__ = name
-    compare.__doc__ = f"x {symbol} y by element, as a boolean tensor without gradient."
-    return compare
-
-
-eq = _comparison("equal", "==")
-ne = _comparison("not_equal", "!=")
-lt = _comparison("less", "<")
-le = _comparison("less_equal", "<=")
-gt = _comparison("greater", ">")
-ge = _comparison("greater_equal", ">=")
-logical_and = _comparison("logical_and", "and")
-logical_or = _comparison("logical_or", "or")
-
-
-def _without_gradient(name: str, doc: str):
-    def call(x):
-        result = getattr(np, name)(unwrap(x))
-        return wrap(_array(result)) if isinstance(x, Tensor) else result
-
-    call.__name__ = name
-    call.__doc__ = doc
-    return call
-
-
-sign = _without_gradient("sign", "-1, 0 or 1 by element; its gradient is zero everywhere, so none is recorded.")
-floor = _without_gradient("floor", "The largest integer not above x; no gradient.")
-ceil = _without_gradient("ceil", "The smallest integer not below x; no gradient.")
-round = _without_gradient("round", "The nearest integer, halves to even; no gradient.")
-isnan = _without_gradient("isnan", "Where x is not a number.")
-isinf = _without_gradient("isinf", "Where x is infinite.")
-isfinite = _without_gradient("isfinite", "Where x is neither infinite nor NaN.")
-logical_not = _without_gradient("logical_not", "not x, by element.")
-
-
-def floor_divide(x, y):
-    """x // y by element; no gradient."""
-    return wrap(_array(unwrap(x) // unwrap(y)))
-
-
-def remainder(x, y):
-    """x % y by element, with the sign of y; no gradient."""
-    return wrap(_array(unwrap(x) % unwrap(y)))

@@ -336,7 +336,7 @@ def contiguous(x):
     array = unwrap(x)
     if array.flags.c_contiguous:
         return x
-    from minigrad.ops.elementwise import clone
+    from minigrad.ops.conversion import clone
 
     return clone(x)
 
