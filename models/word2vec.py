@@ -24,6 +24,8 @@ from typing import Literal
 import numpy as np
 
 import nn
+from minigrad.devices import array_module
+from minigrad.tensor import unwrap
 from models.errors import UserError
 from models.vectors.vocabulary import EncodedText, Vocabulary
 from nn.optim import SGD
@@ -119,8 +121,11 @@ class Word2Vec(nn.Module):
         inputs   (n, m) words whose vectors' mean predicts, -1 where an example has less than m
         outputs  (n, 1 + negatives) the word to be predicted, then its negatives, if the output layer wants them
         """
+        inputs, outputs = unwrap(inputs), unwrap(outputs)
         there = inputs != -1
-        rows = self.embedding(np.where(there, inputs, 0)) * there[..., None].astype(self.embedding.weight.dtype)
+        rows = self.embedding(array_module(inputs).where(there, inputs, 0)) * there[..., None].astype(
+            self.embedding.weight.dtype
+        )
         hidden = rows.sum(1) / there.sum(1, keepdims=True).astype(self.embedding.weight.dtype)
         target = outputs[:, 0]
         if self.config.output == "negative-sampling":
