@@ -10,14 +10,16 @@ cupy lacks is missing (test_fake_cupy.py compares names and arguments with cupy 
 installed). Every copy between host and device is counted, whoever asks for it.
 """
 
+import copy
 import sys
 import types
 from contextlib import contextmanager
+from unittest import mock
 
-from tests.fake_cupy import cuda, namespace
+from tests.fake_cupy import array, cuda, namespace
 from tests.fake_cupy.array import copies
 
-__all__ = ["copies", "installed"]
+__all__ = ["copies", "emulated", "installed"]
 
 
 @contextmanager
@@ -44,3 +46,38 @@ def installed(memory: int | None = None, **cuda_options):
             else:
                 sys.modules[name] = module
         cuda.pool.limit = None
+
+
+def _on_host(argument):
+    """An argument of a launch with numpy's arrays; also in the structs that hold addresses of some."""
+    if isinstance(argument, array.ndarray):
+        return argument._host
+    if not hasattr(argument, "arrays"):
+        return argument
+    struct = copy.copy(argument)
+    struct.arrays = list(map(_on_host, argument.arrays))
+    struct.lists = [list(map(_on_host, arrays)) for arrays in argument.lists]
+    return struct
+
+
+@contextmanager
+def emulated():
+    """Within installed(): kernels in CUDA C take the stand-in's arrays too, and run in the emulator."""
+    from minigrad.kernels.cuda import emulator, loader
+
+    def on_gpu(module, kernel, shared_bytes):
+        if module._library is None:
+            module._library = emulator.build(module.path.read_text(), module.path, module.defines)
+
+        def launch(grid, block, arguments, shared_mem):
+            emulator.launch(module._library, kernel, grid, block, list(map(_on_host, arguments)), shared_mem)
+
+        return launch
+
+    with (
+        mock.patch.object(loader.Module, "_on_gpu", on_gpu),
+        mock.patch.object(loader, "_for_cupy", lambda argument: argument),
+        mock.patch.object(array.ndarray, "__cuda_array_interface__", {}, create=True),
+        mock.patch.object(array.ndarray, "data", property(lambda x: mock.Mock(ptr=x._host.ctypes.data)), create=True),
+    ):
+        yield

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.kernels.cuda import loader
 from models.checkpoint import load_checkpoint
 from models.commands.evaluate import main as evaluate
 from models.commands.generate import main as generate
@@ -182,6 +184,20 @@ def test_float16_goes_on_from_its_factor_and_gives_up_below_one(tmp_path):
     resumed.loss = lambda model, batch: model(*batch)[1] * 1e30
     with pytest.raises(UserError, match=r"the gradient's norm became (inf|nan)"):
         resumed.run()
+
+
+@pytest.mark.emulator
+def test_the_kernels_in_cuda_c_carry_a_run(tmp_path):
+    """On the stand-in's arrays, in the emulator: the losses are those of the reference."""
+    config = replace(CONFIG, steps=3, eval_every=0)
+    expected = trainer(tmp_path / "reference", "cpu", config)
+    expected.run()
+    with fake_cupy.installed(), fake_cupy.emulated():
+        run = trainer(tmp_path / "emulated", "cuda", config)
+        with mock.patch.object(loader.Module, "launch", autospec=True, side_effect=loader.Module.launch) as launch:
+            run.run()
+    assert "cross_entropy" in {call.args[0].path.stem for call in launch.call_args_list}
+    np.testing.assert_allclose(losses(tmp_path / "emulated"), losses(tmp_path / "reference"), rtol=1e-4, atol=1e-5)
 
 
 def test_writing_and_evaluating(cupy):
