@@ -17,6 +17,7 @@ from minigrad.dtypes import FLOATING
 from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, strict, use
 
 SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
+LARGEST_HEAD = 128  # head_dim of attention in CUDA C
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -69,24 +70,27 @@ def _rows_at_least(elements: int):
     return lambda weight, ids: ids.size * weight.shape[-1] >= elements
 
 
-def _cuda(name: str, file: str) -> tuple[Implementation, Implementation]:
+def _cuda(name: str, file: str, **limits) -> tuple[Implementation, Implementation]:
     """A kernel in CUDA C: on the GPU, and the same function in the emulator."""
     target = f"cuda.{file}:{name}"
     return (
-        Implementation("cuda", target, supports=_float32_on_gpu),
-        Implementation("emulator", target, supports=_float32_in_emulator),
+        Implementation("cuda", target, supports=_float32_on_gpu, **limits),
+        Implementation("emulator", target, supports=_float32_in_emulator, **limits),
     )
 
 
-def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False):
+def _kernel(
+    name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False, **limits
+):
     """The usual case: numba from `minimum` elements on, below it and for float64 the reference.
 
-    cuda adds CUDA C; cublas the reference's array code once more, under the name of what makes its products on a GPU.
+    cuda adds CUDA C, with its `limit` if it has one; cublas the reference's array code once more, under the name of
+    what makes its products on a GPU.
     """
     kernel = Kernel(
         name,
         Implementation("numba", f"cpu.{file}:{name}", supports=supports, worth=worth or _at_least(minimum)),
-        *(_cuda(name, file) if cuda else ()),
+        *(_cuda(name, file, **limits) if cuda else ()),
         *((Implementation("cublas", f"reference.{file}:{name}"),) if cublas else ()),
         Implementation("reference", f"reference.{file}:{name}"),
     )
@@ -99,6 +103,13 @@ def _plain_convolution(*args) -> bool:
     """float32, windows of neighbouring steps, one at every step, and one group."""
     stride, _, dilation, groups = args[3:7]
     return stride == dilation == groups == 1 and _float32(*args)
+
+
+def _head_limit(*args) -> str | None:
+    """Why our attention cannot take these arguments, attention's or attention_backward's."""
+    q, _, v = args[:3] if len(args) == 8 else args[1:4]
+    largest = max(q.shape[-1], v.shape[-1])
+    return f"head_dim {largest}: our kernels take up to {LARGEST_HEAD}" if largest > LARGEST_HEAD else None
 
 
 def _both_float32(a, b) -> bool:
@@ -141,8 +152,8 @@ _kernel("conv1d_max", "conv1d_max")
 _kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
 _kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
 _kernel("embedding_backward", "embedding", cuda=True)
-_kernel("attention", "attention", worth=_at_least(2048, argument=1))  # of keys
-_kernel("attention_backward", "attention", worth=_at_least(2048, argument=2))
+_kernel("attention", "attention", worth=_at_least(2048, argument=1), cuda=True, limit=_head_limit)  # of keys
+_kernel("attention_backward", "attention", worth=_at_least(2048, argument=2), cuda=True, limit=_head_limit)
 for _name in ("lstm", "lstm_backward", "gru", "gru_backward", "rnn", "rnn_backward"):
     _kernel(_name, "recurrent")
 for _name in ("adamw", "sgd", "grad_norm"):

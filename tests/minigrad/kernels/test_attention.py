@@ -1,4 +1,4 @@
-"""Attention: numba against reference; reference against a formula of its own, finite differences and torch."""
+"""Attention: every implementation against reference; reference by a formula, finite differences and torch."""
 
 import tracemalloc
 
@@ -10,13 +10,10 @@ from hypothesis import strategies as st
 from minigrad import kernels
 from minigrad.kernels.reference import attention as reference
 from minigrad.kernels.reference.dropout import dropout
+from tests.minigrad.kernels.implementations import others, run
 
 INF = np.inf
-
-
-def numba(name, *args):
-    with kernels.use("numba"), kernels.strict():
-        return getattr(kernels, name)(*args)
+EVERY = pytest.mark.parametrize("backend", others("attention"))
 
 
 def inputs(batch, heads, kv_heads, query_time, key_time, head_dim, value_dim, seed=0, dtype=np.float32):
@@ -31,15 +28,15 @@ def inputs(batch, heads, kv_heads, query_time, key_time, head_dim, value_dim, se
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-def check(q, k, v, grad, mask=None, offset=None, scale=0.3, p=0.0, seed=5, atol=1e-5):
+def check(backend, q, k, v, grad, mask=None, offset=None, scale=0.3, p=0.0, seed=5, atol=1e-5):
     """Both kernels against the reference in float64; the arguments stay as they were."""
     arguments = (mask, offset, scale, p, seed)
     before = [x.copy() for x in (q, k, v, grad)]
     wide = [x.astype(np.float64) for x in (q, k, v)]
     expected_out, expected_lse = reference.attention(*wide, *arguments)
     expected = reference.attention_backward(grad.astype(np.float64), *wide, expected_out, expected_lse, *arguments)
-    out, lse = numba("attention", q, k, v, *arguments)
-    gradients = numba("attention_backward", grad, q, k, v, out, lse, *arguments)
+    out, lse = run(backend, "attention", q, k, v, *arguments)
+    gradients = run(backend, "attention_backward", grad, q, k, v, out, lse, *arguments)
     close(out, expected_out, atol)
     close(lse, expected_lse, atol)
     for actual, wanted in zip(gradients, expected, strict=True):
@@ -85,17 +82,23 @@ ZERO_SIZE = [
 ]
 
 
+@EVERY
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", SHAPES + ZERO_SIZE, ids=str)
-def test_numba_matches_reference(shape, causal):
+def test_matches_reference(backend, shape, causal):
     query_time, key_time = shape[3:5]
-    check(*inputs(*shape), offset=key_time - query_time if causal else None)
+    if shape[5] > 128 and backend != "numba":
+        with pytest.raises(kernels.KernelFallback, match="head_dim 256: our kernels take up to 128"):
+            check(backend, *inputs(*shape))
+        return
+    check(backend, *inputs(*shape), offset=key_time - query_time if causal else None)
 
 
+@EVERY
 @pytest.mark.parametrize("offset", [-1000, -64, -3, 0, 1, 63, 64, 1000])
 @pytest.mark.parametrize("query_time", [3, 150])
-def test_every_causal_offset(query_time, offset):
-    check(*inputs(1, 2, 2, query_time, 140, 20, 20), offset=offset)
+def test_every_causal_offset(backend, query_time, offset):
+    check(backend, *inputs(1, 2, 2, query_time, 140, 20, 20), offset=offset)
 
 
 MASK_SHAPES = [
@@ -109,16 +112,17 @@ MASK_SHAPES = [
 ]
 
 
+@EVERY
 @pytest.mark.parametrize("offset", [None, 5])
 @pytest.mark.parametrize("shape", MASK_SHAPES, ids=str)
-def test_masks_broadcast(shape, offset):
+def test_masks_broadcast(backend, shape, offset):
     arrays = inputs(2, 4, 2, 70, 90, 24, 24)
     rng = np.random.default_rng(1)
-    check(*arrays, mask=rng.random(shape) < 0.7, offset=offset)
-    check(*arrays, mask=rng.standard_normal(shape).astype(np.float32), offset=offset)
+    check(backend, *arrays, mask=rng.random(shape) < 0.7, offset=offset)
+    check(backend, *arrays, mask=rng.standard_normal(shape).astype(np.float32), offset=offset)
     decoding = [x[:, :, -2:] if x.shape[2] == 70 else x for x in arrays]
     if shape[-2:] != (70, 90) and shape[-2:] != (70, 1):
-        check(*decoding, mask=rng.random(shape) < 0.7, offset=offset)
+        check(backend, *decoding, mask=rng.random(shape) < 0.7, offset=offset)
 
 
 @st.composite
@@ -158,58 +162,64 @@ def problems(draw):
     return q, k, v, grad, mask, offset, 1 / np.sqrt(head_dim), p, seed
 
 
+@EVERY
 @given(problems())
-def test_numba_matches_reference_for_any_problem(problem):
-    check(*problem)
+def test_matches_reference_for_any_problem(backend, problem):
+    check(backend, *problem)
 
 
-def test_one_key_value_head_split_between_workers():
+@EVERY
+def test_one_key_value_head_split_between_workers(backend):
     """Fewer heads than threads, so that dq comes from shares of the keys."""
-    check(*inputs(1, 3, 1, 140, 600, 20, 32), offset=400)
-    check(*inputs(3, 1, 1, 64, 300, 32, 32), offset=None)
+    check(backend, *inputs(1, 3, 1, 140, 600, 20, 32), offset=400)
+    check(backend, *inputs(3, 1, 1, 64, 300, 32, 32), offset=None)
 
 
 # ---- extreme values ------------------------------------------------------------------------
 
 
+@EVERY
 @pytest.mark.parametrize("query_time", [2, 80])
-def test_large_scores(query_time):
+def test_large_scores(backend, query_time):
     q, k, v, grad = inputs(1, 2, 2, query_time, 100, 16, 16)
     q, k = np.round(2 * q), np.round(2 * k)  # integers, so that scores near 1e4 are exact in float32
-    check(q, k, v, grad, scale=64.0, atol=1e-4)
-    out, lse = numba("attention", 1e15 * q, 1e15 * k, v, None, None, 1.0, 0.0, 0)
+    check(backend, q, k, v, grad, scale=64.0, atol=1e-4)
+    out, lse = run(backend, "attention", 1e15 * q, 1e15 * k, v, None, None, 1.0, 0.0, 0)
     assert np.isfinite(out).all()
     assert np.isfinite(lse).all()
 
 
+@EVERY
 @pytest.mark.parametrize("query_time", [2, 70])
-def test_rows_that_see_nothing_are_zero(query_time):
+def test_rows_that_see_nothing_are_zero(backend, query_time):
     q, k, v, grad = inputs(2, 2, 2, query_time, 90, 16, 16)
     allowed = np.random.default_rng(2).random((2, 1, query_time, 90)) < 0.5
     allowed[1, :, 1] = False
     bias = np.where(allowed, np.float32(0.5), np.float32(-INF))
     for mask in (allowed, bias):
-        check(q, k, v, grad, mask=mask)
-        out, lse = numba("attention", q, k, v, mask, None, 0.3, 0.0, 0)
+        check(backend, q, k, v, grad, mask=mask)
+        out, lse = run(backend, "attention", q, k, v, mask, None, 0.3, 0.0, 0)
         assert not out[1, :, 1].any()
         assert (lse[1, :, 1] == -INF).all()
-        dq, _, _ = numba("attention_backward", grad, q, k, v, out, lse, mask, None, 0.3, 0.0, 0)
+        dq, _, _ = run(backend, "attention_backward", grad, q, k, v, out, lse, mask, None, 0.3, 0.0, 0)
         assert not dq[1, :, 1].any()
     everything = np.zeros((1, 1, 1, 1), bool)
-    check(q, k, v, grad, mask=everything)
+    check(backend, q, k, v, grad, mask=everything)
 
 
-def test_finite_but_huge_masks():
+@EVERY
+def test_finite_but_huge_masks(backend):
     q, k, v, grad = inputs(1, 2, 2, 70, 90, 16, 16)
     mask = np.where(np.random.default_rng(3).random((70, 90)) < 0.5, np.float32(0), np.float32(-1e30))
-    check(q, k, v, grad, mask=mask)
+    check(backend, q, k, v, grad, mask=mask)
 
 
+@EVERY
 @pytest.mark.parametrize("query_time", [2, 70])
-def test_nan_reaches_exactly_its_row(query_time):
+def test_nan_reaches_exactly_its_row(backend, query_time):
     q, k, v, _ = inputs(1, 1, 1, query_time, 90, 16, 16)
     q[0, 0, 1, 3] = np.nan
-    out, lse = numba("attention", q, k, v, None, None, 0.3, 0.0, 0)
+    out, lse = run(backend, "attention", q, k, v, None, None, 0.3, 0.0, 0)
     rows = np.isnan(out[0, 0]).all(axis=-1)
     assert rows[1]
     assert rows.sum() == np.isnan(lse).sum() == 1
@@ -223,12 +233,12 @@ def test_memory_does_not_grow_with_the_square_of_the_length():
 
     def peak(time):
         q, k, v, grad = inputs(1, 2, 2, time, time, 16, 16)
-        out, lse = numba("attention", q, k, v, *arguments)
-        numba("attention_backward", grad, q, k, v, out, lse, *arguments)  # compiled, warm
+        out, lse = run("numba", "attention", q, k, v, *arguments)
+        run("numba", "attention_backward", grad, q, k, v, out, lse, *arguments)  # compiled, warm
         tracemalloc.start()
         try:
-            out, lse = numba("attention", q, k, v, *arguments)
-            numba("attention_backward", grad, q, k, v, out, lse, *arguments)
+            out, lse = run("numba", "attention", q, k, v, *arguments)
+            run("numba", "attention_backward", grad, q, k, v, out, lse, *arguments)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -243,21 +253,22 @@ def test_workers_tiles_do_not_depend_on_the_length(monkeypatch):
     resource = pytest.importorskip("resource")
     time = 8192
     q, k, v, _ = inputs(1, 1, 1, time, time, 8, 8)
-    numba("attention", q[:, :, :64], k[:, :, :64], v[:, :, :64], None, None, 0.3, 0.0, 0)
+    run("numba", "attention", q[:, :, :64], k[:, :, :64], v[:, :, :64], None, None, 0.3, 0.0, 0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    numba("attention", q, k, v, None, 0, 0.3, 0.0, 0)
+    run("numba", "attention", q, k, v, None, 0, 0.3, 0.0, 0)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert grown < time * time * 4 / 8  # the matrix would take 256 MiB
 
 
+@EVERY
 @pytest.mark.parametrize("shape", [(2, 4, 2, 200, 200, 32, 32), (1, 1, 1, 300, 500, 24, 16), (2, 4, 2, 2, 300, 32, 32)])
-def test_same_bits_every_time(shape):
+def test_same_bits_every_time(backend, shape):
     q, k, v, grad = inputs(*shape)
     arguments = (None, 10, 0.2, 0.2, 11)
 
     def once():
-        out, lse = numba("attention", q, k, v, *arguments)
-        return out, lse, *numba("attention_backward", grad, q, k, v, out, lse, *arguments)
+        out, lse = run(backend, "attention", q, k, v, *arguments)
+        return out, lse, *run(backend, "attention_backward", grad, q, k, v, out, lse, *arguments)
 
     first = once()
     for _ in range(5):
@@ -328,15 +339,16 @@ def test_reference_gradients_match_finite_differences(case):
 def test_shapes_that_do_not_fit_are_refused():
     q, k, v, _ = inputs(2, 4, 2, 5, 7, 8, 8)
     for bad in ((q[..., :3], k, v), (q, k, v[:, :, :3]), (q[:, :3], k, v), (q[:1], k, v)):
-        for run in (reference.attention, lambda *args: numba("attention", *args)):
+        for attend in (reference.attention, lambda *args: run("numba", "attention", *args)):
             with pytest.raises(ValueError, match="kv heads dividing heads"):
-                run(*bad, None, None, 1.0, 0.0, 0)
+                attend(*bad, None, None, 1.0, 0.0, 0)
 
 
 @pytest.mark.parity
+@EVERY
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", [(2, 4, 64, 32), (1, 2, 200, 64), (2, 2, 7, 5)], ids=str)
-def test_like_torch(shape, causal):
+def test_like_torch(backend, shape, causal):
     torch = pytest.importorskip("torch")
     batch, heads, time, dim = shape
     *arrays, grad = inputs(batch, heads, heads, time, time, dim, dim)
@@ -344,8 +356,8 @@ def test_like_torch(shape, causal):
     expected = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=causal)
     expected.backward(torch.from_numpy(grad))
     arguments = (None, 0 if causal else None, dim**-0.5, 0.0, 0)
-    out, lse = numba("attention", *arrays, *arguments)
+    out, lse = run(backend, "attention", *arrays, *arguments)
     np.testing.assert_allclose(out, expected.detach().numpy(), atol=2e-6, rtol=1e-5)
-    gradients = numba("attention_backward", grad, *arrays, out, lse, *arguments)
+    gradients = run(backend, "attention_backward", grad, *arrays, out, lse, *arguments)
     for ours, tensor in zip(gradients, theirs, strict=True):
         np.testing.assert_allclose(ours, tensor.grad.numpy(), atol=1e-5, rtol=1e-4)
