@@ -116,6 +116,10 @@ def _both_float32(a, b) -> bool:
     return a.dtype == b.dtype == np.float32
 
 
+def _both_float32_in_numpy(a, b) -> bool:
+    return _both_float32(a, b) and isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+
+
 def _ours_is_as_fast(a, b) -> bool:
     """From a few thousand multiply-adds a call up to products so large that waking BLAS's threads is nothing.
 
@@ -131,6 +135,8 @@ matmul = Kernel(
     Implementation("numba", "cpu.matmul:matmul", supports=_both_float32, worth=_ours_is_as_fast),
     Implementation("blas", "reference.matmul:blas_matmul"),
     Implementation("cublas", "reference.matmul:blas_matmul"),
+    Implementation("cuda", "cuda.matmul:matmul", supports=_both_float32),
+    Implementation("emulator", "cuda.matmul:matmul", supports=_both_float32_in_numpy),
     Implementation("reference", "reference.matmul:matmul"),
 )
 __all__.append("matmul")

@@ -1,0 +1,44 @@
+// What every matrix product needs: where its operands' elements are, which tile of the result a block computes,
+// and what becomes of a finished sum.
+
+#pragma once
+#include "activation.cuh"
+
+// An operand's strides, in elements. The batch has two axes, so that heads cut out of a width need no copy.
+struct Strides {
+    long long outer, inner, row, column;
+};
+
+// c = a b for a batch of products: a (m, k), b (k, n), c (m, n). c is C-contiguous.
+struct Product {
+    int m, n, k;
+    int inner;  // length of the batch's second axis
+    Strides a, b;
+};
+
+struct Tile {
+    int batch, row, column;  // of its first element
+};
+
+// Blocks that run at the same time should read the same rows and columns, or the L2 cache is of no use: tiles are
+// numbered down groups of 8 rows of tiles, so that the 132 blocks an H100 runs at once cover a rectangle of
+// about 8 x 16 tiles and not a strip of 1 x 132.
+template <int ROWS, int COLUMNS>
+__device__ __forceinline__ Tile tile_of_block(const Product &p) {
+    constexpr int GROUP = 8;
+    int down = (p.m + ROWS - 1) / ROWS, across = (p.n + COLUMNS - 1) / COLUMNS;
+    int batch = blockIdx.x / (down * across), index = blockIdx.x % (down * across);
+    int first = index / (GROUP * across) * GROUP, height = min(GROUP, down - first);
+    index %= GROUP * across;
+    return {batch, (first + index % height) * ROWS, index / height * COLUMNS};
+}
+
+// The operand of one product of the batch.
+template <class T>
+__device__ __forceinline__ const T *operand(const T *x, const Strides &strides, const Product &p, int batch) {
+    return x + batch / p.inner * strides.outer + batch % p.inner * strides.inner;
+}
+
+__device__ __forceinline__ float *result(float *c, const Product &p, int batch) {
+    return c + static_cast<long long>(batch) * p.m * p.n;
+}

@@ -1,0 +1,134 @@
+"""The matrix product in CUDA C: operands of any layout for the kernels of matmul.cu and its sequels.
+
+matmul(a, b) takes the fastest kernel for the dtype; matmul(a, b, step="shared") one of STEPS, the ladder that
+matmul.cu explains, for lessons and benchmarks.
+"""
+
+import math
+
+import numpy as np
+
+from minigrad.devices import array_module
+from minigrad.kernels.cuda.loader import address, empty, load
+from minigrad.kernels.reference.matmul import _check
+
+# name -> side of the square of c that a block computes, its threads; these five take any strides
+SIMPLE = {
+    "naive": (32, (32, 32)),
+    "coalesced": (32, (32, 32)),
+    "shared": (32, (32, 32)),
+    "tile_1d": (64, 512),
+    "tile_2d": (128, 256),
+}
+STEPS = (*SIMPLE, "vectorised", "warp_tile")
+
+WARP_TILE = (32, 64)
+FULL = 264  # blocks that keep a GPU busy: two for each of an H100's 132 multiprocessors
+SHORTEST_PART = 128  # of k
+
+STRIDES = np.dtype([("outer", "i8"), ("inner", "i8"), ("row", "i8"), ("column", "i8")])
+PRODUCT = np.dtype([("m", "i4"), ("n", "i4"), ("k", "i4"), ("inner", "i4"), ("a", STRIDES), ("b", STRIDES)])
+
+
+def matmul(a, b, step=None):
+    _check(a, b)
+    if step not in (None, *STEPS):
+        raise ValueError(f"matmul: no step {step!r}; choose one of {', '.join(STEPS)}")
+    if a.dtype != np.float32 or b.dtype != np.float32:
+        raise TypeError(f"matmul: {a.dtype} @ {b.dtype}: the CUDA C kernels take float32")
+    if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows
+        rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        return matmul(rows, b, step).reshape(*a.shape[:-1], b.shape[-1])
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    c = empty((*batch, a.shape[-2], b.shape[-1]), like=a)
+    if c.size:
+        a, b = with_two_batch_axes(a, batch), with_two_batch_axes(b, batch)
+        if step in SIMPLE:
+            side, threads = SIMPLE[step]
+            load("matmul.cu").launch(f"matmul_{step}", blocks(a, b, side, side), threads, (a, b, c, product(a, b)))
+        elif step == "vectorised":
+            a, b, defines = laid_out(a, b)
+            grid = blocks(a, b, 128, 128)
+            load("matmul_fp32.cu", defines).launch("matmul_vectorised", grid, 256, (a, b, c, product(a, b)))
+        else:
+            multiply(a, b, c)
+    return c
+
+
+def multiply(a, b, c, bias=None, before=None, activation=0):
+    """c = activation(a @ b + bias) for operands with two batch axes; `before`, if given, gets the activation's input.
+
+    c and before are C-contiguous, activation is a number of activation.cuh.
+    """
+    m, k, n, batch = a.shape[-2], a.shape[-1], b.shape[-1], math.prod(a.shape[:2])
+    rows, columns, parts = plan(m, n, k, batch)
+    epilogue = (bias, before, np.int32(activation))
+    if parts > 1:
+        a, b = a.reshape(m, parts, k // parts).swapaxes(0, 1)[None], b.reshape(1, parts, k // parts, n)
+    a, b, defines = laid_out(a, b)
+    module = load("matmul_fp32.cu", {**defines, "BLOCK_ROWS": rows, "BLOCK_COLUMNS": columns})
+    grid, threads = blocks(a, b, rows, columns), 32 * (rows // WARP_TILE[0]) * (columns // WARP_TILE[1])
+    if parts == 1:
+        module.launch("matmul_warp_tile", grid, threads, (a, b, c, *epilogue, product(a, b)))
+        return
+    partial = empty((parts, m, n), like=c)
+    module.launch("matmul_warp_tile", grid, threads, (a, b, partial, None, None, np.int32(0), product(a, b)))
+    numbers = (np.int32(parts), np.int64(m * n), np.int32(n))
+    module.launch("add_parts", -(-m * n // 256), 256, (partial, c, *epilogue, *numbers))
+
+
+def plan(m: int, n: int, k: int, batch: int) -> tuple[int, int, int]:
+    """(rows, columns) of a block's tile, and into how many parts k is cut so that there are enough blocks."""
+    for side in (128, 64):
+        tiles = batch * -(-m // side) * -(-n // side)
+        if tiles >= FULL:
+            return side, side, 1
+    parts = 1
+    while batch == 1 and 2 * parts * tiles <= FULL and k % (16 * parts) == 0 and k >= 2 * parts * SHORTEST_PART:
+        parts *= 2
+    return side, side, parts
+
+
+def with_two_batch_axes(x, batch: tuple):
+    """x broadcast to that batch, as (outer, inner, rows, columns), at an address that is a multiple of its dtype's."""
+    if x.shape[:-2] != batch:
+        x = array_module(x).broadcast_to(x, batch + x.shape[-2:])
+    if address(x) % x.itemsize or any(stride % x.itemsize for stride in x.strides):
+        x = x.copy()
+    if x.ndim < 4:
+        return x[(None,) * (4 - x.ndim)]
+    return x if x.ndim == 4 else x.reshape(-1, *x.shape[-3:])
+
+
+def laid_out(a, b):
+    """(a, b, constants): the operands, copied if neither their rows nor their columns are contiguous, and their layout."""
+    (a, a_transposed, a_aligned), (b, b_transposed, b_aligned) = _laid_out(a), _laid_out(b)
+    flags = {"A_TRANSPOSED": a_transposed, "B_TRANSPOSED": b_transposed, "ALIGNED": a_aligned and b_aligned}
+    return a, b, {name: int(flag) for name, flag in flags.items()}
+
+
+def _laid_out(x):
+    """(x, whether its columns are what is contiguous, whether 16-byte accesses can read it)."""
+    *_, rows, columns = x.shape
+    if columns > 1 and x.strides[-1] != x.itemsize:
+        if rows == 1 or x.strides[-2] == x.itemsize:
+            return x, True, _is_aligned(x, contiguous=2)
+        x = array_module(x).ascontiguousarray(x)
+    return x, False, _is_aligned(x, contiguous=3)
+
+
+def _is_aligned(x, contiguous: int) -> bool:
+    strides = [stride for axis, stride in enumerate(x.strides) if axis != contiguous and x.shape[axis] > 1]
+    extent = x.shape[contiguous] * x.itemsize
+    return all(number % 16 == 0 for number in (address(x), extent, *strides))
+
+
+def product(a, b) -> np.void:
+    """The Product of matmul.cuh."""
+    strides = [tuple(stride // x.itemsize for stride in x.strides) for x in (a, b)]
+    return np.array((a.shape[-2], b.shape[-1], a.shape[-1], a.shape[1], *strides), PRODUCT)[()]
+
+
+def blocks(a, b, rows: int, columns: int) -> int:
+    """How many tiles of c there are."""
+    return math.prod(a.shape[:2]) * -(-a.shape[-2] // rows) * -(-b.shape[-1] // columns)
