@@ -39,6 +39,46 @@ __device__ __forceinline__ const T *operand(const T *x, const Strides &strides, 
     return x + batch / p.inner * strides.outer + batch % p.inner * strides.inner;
 }
 
-__device__ __forceinline__ float *result(float *c, const Product &p, int batch) {
+template <class T>
+__device__ __forceinline__ T *result(T *c, const Product &p, int batch) {
     return c + static_cast<long long>(batch) * p.m * p.n;
+}
+
+// --- operands for vector loads -----------------------------------------------------------------------------------
+// Vectors need to know along which axis an operand is contiguous. The kernels see a as rows and b as columns, "lines"
+// along the inner dimension: an element is (line, depth), and one of the two axes has stride 1. A row-major a is
+// contiguous along its depth, a row-major b along its lines; a transpose is the other way round.
+
+// One operand of one product: its lines from the tile's first one on.
+template <class T>
+struct Lines {
+    const T *x;
+    long long stride;  // of the axis that is not contiguous
+    int lines, depth;
+};
+
+template <bool TRANSPOSED, class T>
+__device__ __forceinline__ Lines<T> rows_of_a(const T *a, const Product &p, Tile tile) {
+    a = operand(a, p.a, p, tile.batch) + tile.row * p.a.row;
+    return {a, TRANSPOSED ? p.a.column : p.a.row, p.m - tile.row, p.k};
+}
+
+template <bool TRANSPOSED, class T>
+__device__ __forceinline__ Lines<T> columns_of_b(const T *b, const Product &p, Tile tile) {
+    b = operand(b, p.b, p, tile.batch) + tile.column * p.b.column;
+    return {b, TRANSPOSED ? p.b.column : p.b.row, p.n - tile.column, p.k};
+}
+
+// --- what a layer's product ends in ------------------------------------------------------------------------------
+
+enum Activation { NONE, RELU, GELU, GELU_TANH, SILU };
+
+__device__ __forceinline__ float activate(float x, int activation) {
+    switch (activation) {
+        case RELU: return Relu::forward(x);
+        case GELU: return Gelu::forward(x);
+        case GELU_TANH: return GeluTanh::forward(x);
+        case SILU: return Silu::forward(x);
+        default: return x;
+    }
 }

@@ -101,7 +101,7 @@ def with_two_batch_axes(x, batch: tuple):
 
 
 def laid_out(a, b):
-    """(a, b, constants): the operands, copied if neither their rows nor their columns are contiguous, and their layout."""
+    """(a, b, the constants that describe them): copied if neither their rows nor their columns are contiguous."""
     (a, a_transposed, a_aligned), (b, b_transposed, b_aligned) = _laid_out(a), _laid_out(b)
     flags = {"A_TRANSPOSED": a_transposed, "B_TRANSPOSED": b_transposed, "ALIGNED": a_aligned and b_aligned}
     return a, b, {name: int(flag) for name, flag in flags.items()}

@@ -4,8 +4,7 @@
 //   6 matmul_vectorised   16 bytes a load, global and shared
 //   7 matmul_warp_tile    warps compute rectangles, free of bank conflicts, while the next tiles are on their way
 //
-// Vectors need to know along which axis an operand is contiguous. Both kernels see a as rows and b as columns, "lines"
-// along the inner dimension: (line, depth). One of the two axes has stride 1:
+// Which axis of an operand is contiguous is a constant:
 //   A_TRANSPOSED=0   a's depth (row-major)        A_TRANSPOSED=1   a's lines
 //   B_TRANSPOSED=0   b's lines (row-major)        B_TRANSPOSED=1   b's depth
 //   ALIGNED=1        addresses, strides and the length of that axis are multiples of 4 numbers
@@ -29,37 +28,20 @@
 #define ASYNCHRONOUS (__CUDA_ARCH__ >= 800)  // Turing has no copies past the registers
 #endif
 
-// One operand of one product: its lines from the tile's first one on, and how to step along the other axis.
+// Four numbers along the contiguous axis, zeros outside.
 template <bool ALONG_DEPTH>
-struct Lines {
-    const float *x;
-    long long stride;  // of the axis that is not contiguous
-    int lines, depth;
-
-    // Four numbers along the contiguous axis, zeros outside.
-    __device__ __forceinline__ float4 load(int line, int q) const {
-        const float *from = ALONG_DEPTH ? x + line * stride + q : x + q * stride + line;
-        int left = ALONG_DEPTH ? depth - q : lines - line;
-        bool inside = ALONG_DEPTH ? line < lines : q < depth;
-        float4 v = make_float4(0, 0, 0, 0);
-        if (!inside) return v;
-        if (ALIGNED) return left > 0 ? load4(from) : v;
-        if (left > 0) v.x = from[0];
-        if (left > 1) v.y = from[1];
-        if (left > 2) v.z = from[2];
-        if (left > 3) v.w = from[3];
-        return v;
-    }
-};
-
-__device__ __forceinline__ Lines<!A_TRANSPOSED> rows_of_a(const float *a, const Product &p, Tile tile) {
-    a = operand(a, p.a, p, tile.batch) + tile.row * p.a.row;
-    return {a, A_TRANSPOSED ? p.a.column : p.a.row, p.m - tile.row, p.k};
-}
-
-__device__ __forceinline__ Lines<B_TRANSPOSED> columns_of_b(const float *b, const Product &p, Tile tile) {
-    b = operand(b, p.b, p, tile.batch) + tile.column * p.b.column;
-    return {b, B_TRANSPOSED ? p.b.column : p.b.row, p.n - tile.column, p.k};
+__device__ __forceinline__ float4 load_four(const Lines<float> &x, int line, int q) {
+    const float *from = ALONG_DEPTH ? x.x + line * x.stride + q : x.x + q * x.stride + line;
+    int left = ALONG_DEPTH ? x.depth - q : x.lines - line;
+    bool inside = ALONG_DEPTH ? line < x.lines : q < x.depth;
+    float4 v = make_float4(0, 0, 0, 0);
+    if (!inside) return v;
+    if (ALIGNED) return left > 0 ? load4(from) : v;
+    if (left > 0) v.x = from[0];
+    if (left > 1) v.y = from[1];
+    if (left > 2) v.z = from[2];
+    if (left > 3) v.w = from[3];
+    return v;
 }
 
 // A tile of DEPTH x LINES in shared memory, lines side by side so that a thread reads 4 of them at once, and the
@@ -82,7 +64,7 @@ struct Panel {
     }
 
     // Ask for the tile from `from` on: into registers, or past them.
-    __device__ __forceinline__ void start(float *tile, const Lines<ALONG_DEPTH> &x, int from) {
+    __device__ __forceinline__ void start(float *tile, const Lines<float> &x, int from) {
 #pragma unroll
         for (int i = 0; i < VECTORS; i++)
             if (COPIED) {
@@ -90,7 +72,7 @@ struct Panel {
                 bool inside = l < x.lines && from + q < x.depth;
                 cp_async16(tile + q * PITCH + l, inside ? x.x + (from + q) * x.stride + l : x.x, inside);
             } else {
-                kept[i] = x.load(line(i), from + depth(i));
+                kept[i] = load_four<ALONG_DEPTH>(x, line(i), from + depth(i));
             }
     }
 
@@ -146,8 +128,8 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     using PanelB = Panel<SIDE, DEPTH, 256, B_TRANSPOSED, false>;
     __shared__ alignas(16) float a_tile[DEPTH * PanelA::PITCH], b_tile[DEPTH * PanelB::PITCH];
     Tile tile = tile_of_block<SIDE, SIDE>(p);
-    auto lines_a = rows_of_a(a, p, tile);
-    auto lines_b = columns_of_b(b, p, tile);
+    auto lines_a = rows_of_a<A_TRANSPOSED>(a, p, tile);
+    auto lines_b = columns_of_b<B_TRANSPOSED>(b, p, tile);
     PanelA panel_a;
     PanelB panel_b;
     int x = threadIdx.x % (SIDE / 8) * 8, y = threadIdx.x / (SIDE / 8) * 8;
@@ -205,8 +187,8 @@ extern "C" __global__ void __launch_bounds__(WARP_TILE_THREADS, BLOCKS)
     using PanelB = Panel<BLOCK_COLUMNS, DEPTH, WARP_TILE_THREADS, B_TRANSPOSED, ASYNCHRONOUS>;
     __shared__ alignas(16) float a_tile[2][DEPTH * PanelA::PITCH], b_tile[2][DEPTH * PanelB::PITCH];
     Tile tile = tile_of_block<BLOCK_ROWS, BLOCK_COLUMNS>(p);
-    auto lines_a = rows_of_a(a, p, tile);
-    auto lines_b = columns_of_b(b, p, tile);
+    auto lines_a = rows_of_a<A_TRANSPOSED>(a, p, tile);
+    auto lines_b = columns_of_b<B_TRANSPOSED>(b, p, tile);
     PanelA panel_a;
     PanelB panel_b;
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;

@@ -124,7 +124,9 @@ def is_caught(monkeypatch, file, old, new, wrong) -> bool:
     def load(name, defines=None):
         module = Module(compile.HERE / name, defines or {})
         source = module.path.read_text()
-        changed = text.replace(old, new) if name == file else source.replace(f'#include "{file}"', text.replace(old, new))
+        changed = (
+            text.replace(old, new) if name == file else source.replace(f'#include "{file}"', text.replace(old, new))
+        )
         module._library = emulator.build(changed, module.path, module.defines)
         return module
 
