@@ -21,14 +21,12 @@
 
 #include "matmul.cuh"
 
-#define ARGUMENTS const float *a, const float *b, float *c, Product p
-
 // --- 1: naive ----------------------------------------------------------------------------------------------------
 // Blocks of 32 x 32 threads. The lanes of a warp (threadIdx.x) have different rows: where they load an element of a,
 // k numbers apart, each gets a 32-byte sector of memory of its own and uses 4 bytes of it, and their stores to c are as
 // scattered. Intensity 1/2, and of the traffic this makes seven eighths is thrown away.
 
-extern "C" __global__ void matmul_naive(ARGUMENTS) {
+extern "C" __global__ void matmul_naive(const float *a, const float *b, float *c, Product p) {
     Tile tile = tile_of_block<32, 32>(p);
     a = operand(a, p.a, p, tile.batch), b = operand(b, p.b, p, tile.batch), c = result(c, p, tile.batch);
     int row = tile.row + threadIdx.x, column = tile.column + threadIdx.y;
@@ -43,7 +41,7 @@ extern "C" __global__ void matmul_naive(ARGUMENTS) {
 // (a broadcast) and 128 neighbouring bytes of b. Every byte that moves is used, but the intensity is still 1/2, and the
 // caches, not the arithmetic, set the pace.
 
-extern "C" __global__ void matmul_coalesced(ARGUMENTS) {
+extern "C" __global__ void matmul_coalesced(const float *a, const float *b, float *c, Product p) {
     Tile tile = tile_of_block<32, 32>(p);
     a = operand(a, p.a, p, tile.batch), b = operand(b, p.b, p, tile.batch), c = result(c, p, tile.batch);
     int row = tile.row + threadIdx.y, column = tile.column + threadIdx.x;
@@ -58,7 +56,7 @@ extern "C" __global__ void matmul_coalesced(ARGUMENTS) {
 // Outside the operands a tile is filled up with zeros, so the loop needs no case for the edge. What remains: each
 // multiply-add reads two numbers from shared memory, which delivers an eighth of what that takes.
 
-extern "C" __global__ void matmul_shared(ARGUMENTS) {
+extern "C" __global__ void matmul_shared(const float *a, const float *b, float *c, Product p) {
     constexpr int SIDE = 32;
     __shared__ float a_tile[SIDE][SIDE], b_tile[SIDE][SIDE];
     Tile tile = tile_of_block<SIDE, SIDE>(p);
@@ -95,7 +93,7 @@ __device__ __forceinline__ void load_tile(float (&tile)[ROWS][COLUMNS], const fl
 // once for 8 multiply-adds; with those of a that is 9 reads for 8 multiply-adds where there were 16. Global intensity
 // 32. Shared memory is still the limit: of a and the sums, only the sums stay in registers.
 
-extern "C" __global__ void __launch_bounds__(512, 2) matmul_tile_1d(ARGUMENTS) {
+extern "C" __global__ void __launch_bounds__(512, 2) matmul_tile_1d(const float *a, const float *b, float *c, Product p) {
     constexpr int SIDE = 64, DEPTH = 8, EACH = 8, THREADS = SIDE * SIDE / EACH;
     __shared__ float a_tile[SIDE][DEPTH], b_tile[DEPTH][SIDE];
     Tile tile = tile_of_block<SIDE, SIDE>(p);
@@ -127,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(512, 2) matmul_tile_1d(ARGUMENTS) {
 // 64. Arithmetic is now the larger part; what remains is the number of instructions (each read moves 4 bytes, and could
 // move 16) and bank conflicts (the 16 threads of a row read b 8 numbers apart, 4 of them in the same bank).
 
-extern "C" __global__ void __launch_bounds__(256) matmul_tile_2d(ARGUMENTS) {
+extern "C" __global__ void __launch_bounds__(256) matmul_tile_2d(const float *a, const float *b, float *c, Product p) {
     constexpr int SIDE = 128, DEPTH = 8, EACH = 8, THREADS = SIDE * SIDE / (EACH * EACH);
     __shared__ float a_tile[SIDE][DEPTH], b_tile[DEPTH][SIDE];
     Tile tile = tile_of_block<SIDE, SIDE>(p);
