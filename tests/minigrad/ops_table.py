@@ -178,6 +178,29 @@ def add_rows(weight, ids):
     return np.stack([weight[i] for i in ids.reshape(-1)]).reshape(*ids.shape, weight.shape[1])
 
 
+def recurrent(cell, gates, weight, *states):
+    """Output and last states of a network over two sequences, of two steps and one: cell(gates, product, *states)."""
+    states, outputs = [s.copy() for s in states], []
+    for rows, size in ((slice(0, 2), 2), (slice(2, 3), 1)):
+        new = cell(gates[rows], states[0][:size] @ weight.T, *(s[:size] for s in states))
+        for state, value in zip(states, new, strict=True):
+            state[:size] = value
+        outputs.append(new[0])
+    return np.concatenate([*outputs, *states])
+
+
+def lstm_cell(gates, product, h, c):
+    i, f, g, o = np.split(gates + product, 4, 1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def gru_cell(gates, product, h):
+    (r, z, n), (r_h, z_h, n_h) = np.split(gates, 3, 1), np.split(product, 3, 1)
+    z = sigmoid(z + z_h)
+    return ((1 - z) * np.tanh(n + sigmoid(r + r_h) * n_h) + z * h,)
+
+
 ids = np.array([[0, 3, 1], [3, 3, 2]])
 mask = np.array([[True, False, True, False]])
 targets = np.array([2, 0, -100, 1, 2])
@@ -431,6 +454,14 @@ OPS = [
        attention, (real(1, 2, 3, 2), real(1, 2, 4, 2), real(1, 2, 4, 2), real(2, 3, 4)), variant="learned bias"),
     Op("embedding", lambda m, w: m.embedding(index(m, ids), w), lambda w: add_rows(w, ids), (real(5, 3),)),
     Op("dropout", lambda m, x: seeded(m, m.dropout, x, 0.4), lambda x: x * dropped(x.shape, 0.4), (nonzero(4, 5),),
+       torch=False),
+    Op("lstm", lambda m, x, h, c, w: m.cat(m.lstm(x, h, c, w, [2, 1])),
+       lambda x, h, c, w: recurrent(lstm_cell, x, w, h, c), (real(3, 8), real(2, 2), real(2, 2), real(8, 2)),
+       torch=False),
+    Op("gru", lambda m, x, h, w: m.cat(m.gru(x, h, w, None, [2, 1])),
+       lambda x, h, w: recurrent(gru_cell, x, w, h), (real(3, 6), real(2, 2), real(6, 2)), torch=False),
+    Op("rnn", lambda m, x, h, w: m.cat(m.rnn(x, h, w, [2, 1])),
+       lambda x, h, w: recurrent(lambda x, p, h: (np.tanh(x + p),), x, w, h), (real(3, 2), real(2, 2), real(2, 2)),
        torch=False),
 ]
 # fmt: on
