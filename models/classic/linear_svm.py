@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.cpu import simd
-from models.classic.linear import LinearClassifier, check_labels, with_first_class
+from models.classic.linear import LinearClassifier, check_labels, log_softmax, with_first_class
 from models.classic.sparse import SparseMatrix
 from models.errors import UserError
 
@@ -52,7 +52,7 @@ class LinearSVM(LinearClassifier):
 
     def predict_proba(self, matrix: SparseMatrix) -> np.ndarray:
         """Probabilities (texts, classes), see above."""
-        return _softmax(self.sharpness * self.decision_function(matrix))
+        return np.exp(log_softmax(self.sharpness * self.decision_function(matrix)))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What was learnt, as arrays."""
@@ -93,18 +93,12 @@ class LinearSVM(LinearClassifier):
         low, high = np.log(1e-3), np.log(1e3)
         for _ in range(40):
             middle = (low + high) / 2
-            expected = (_softmax(np.exp(middle) * margins) * margins).sum(1)
+            expected = (np.exp(log_softmax(np.exp(middle) * margins)) * margins).sum(1)
             if (each * (expected - right)).sum() > 0:  # the derivative of the loss
                 high = middle
             else:
                 low = middle
         return float(np.exp((low + high) / 2))
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    scores = with_first_class(scores)
-    exponentials = np.exp(scores - scores.max(1, keepdims=True))
-    return exponentials / exponentials.sum(1, keepdims=True)
 
 
 @simd.parallel

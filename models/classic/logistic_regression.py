@@ -32,6 +32,7 @@ class LogisticRegression(LinearClassifier):
         shape = (matrix.shape[1] + 1, columns)  # the last row is the bias
         goal = (labels[:, None] == np.arange(len(weights)))[:, -columns:]
         each = weights[labels][:, None] / len(matrix)
+        transposed = matrix.T
         decay = 1 / (self.inverse_regularization * len(matrix))
 
         def objective(flat):
@@ -40,7 +41,7 @@ class LogisticRegression(LinearClassifier):
             log_p = log_softmax(matrix @ weight + bias)
             loss = -(each * log_p[np.arange(len(labels)), labels, None]).sum() + decay / 2 * (weight**2).sum()
             dscores = each * (np.exp(log_p[:, -columns:]) - goal)
-            dweight = matrix.transposed_matmul(dscores) + decay * weight
+            dweight = transposed @ dscores + decay * weight
             return loss, np.concatenate([dweight, dscores.sum(0)[None]]).reshape(-1)
 
         found = minimize(objective, np.zeros(shape[0] * columns), self.tolerance, self.max_iterations).reshape(shape)

@@ -53,7 +53,7 @@ def _counts(classifier, matrix: SparseMatrix, labels, class_weight) -> tuple[np.
     if (matrix.values < 0).any():
         raise UserError(f"{type(classifier).__name__}: a value of the matrix is negative; it takes counts or tf-idf")
     membership = weights * (labels[:, None] == np.arange(len(weights)))
-    return matrix.transposed_matmul(membership), membership.sum(0)
+    return matrix.T @ membership, membership.sum(0)
 
 
 def _positive(smoothing: float) -> float:

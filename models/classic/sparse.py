@@ -38,17 +38,19 @@ class SparseMatrix:
 
     def __matmul__(self, dense: np.ndarray) -> np.ndarray:
         """This matrix times (columns, n): float64 (rows, n)."""
-        self._check(dense, self.shape[1])
+        if dense.ndim != 2 or len(dense) != self.shape[1]:
+            raise ValueError(f"sparse {self.shape} @ {dense.shape}: expected ({self.shape[1]}, n)")
         out = np.zeros((self.shape[0], dense.shape[1]))
         _times(self.values, self.columns, self.starts, np.ascontiguousarray(dense, np.float64), out)
         return out
 
-    def transposed_matmul(self, dense: np.ndarray) -> np.ndarray:
-        """This matrix, transposed, times (rows, n): float64 (columns, n)."""
-        self._check(dense, self.shape[0])
-        out = np.zeros((self.shape[1], dense.shape[1]))
-        _transposed_times(self.values, self.columns, self.starts, np.ascontiguousarray(dense, np.float64), out)
-        return out
+    @property
+    def T(self) -> "SparseMatrix":
+        """The transpose."""
+        row = np.repeat(np.arange(self.shape[0], dtype=np.int32), np.diff(self.starts))
+        order = np.argsort(self.columns, kind="stable")  # rows stay in rising order
+        starts = np.concatenate([[0], np.cumsum(np.bincount(self.columns, minlength=self.shape[1]))])
+        return SparseMatrix(self.values[order], row[order], starts, self.shape[::-1])
 
     def take(self, rows: np.ndarray) -> "SparseMatrix":
         """The matrix of these rows, by number or by a mask."""
@@ -64,10 +66,6 @@ class SparseMatrix:
         dense[np.repeat(np.arange(self.shape[0]), np.diff(self.starts)), self.columns] = self.values
         return dense
 
-    def _check(self, dense: np.ndarray, rows: int) -> None:
-        if dense.ndim != 2 or len(dense) != rows:
-            raise ValueError(f"sparse {self.shape} times {dense.shape}: expected ({rows}, n)")
-
 
 @simd.parallel
 def _times(values, columns, starts, dense, out):
@@ -76,12 +74,3 @@ def _times(values, columns, starts, dense, out):
             value, row = values[place], dense[columns[place]]
             for j in range(row.size):
                 out[i, j] += value * row[j]
-
-
-@simd.serial
-def _transposed_times(values, columns, starts, dense, out):
-    for i in range(len(dense)):
-        for place in range(starts[i], starts[i + 1]):
-            value, row = values[place], out[columns[place]]
-            for j in range(row.size):
-                row[j] += value * dense[i, j]

@@ -26,7 +26,8 @@ def test_sparse_equals_dense(dense, width, data):
     np.testing.assert_array_equal(matrix.toarray(), dense)
     right, left = np.arange(dense.shape[1] * width).reshape(dense.shape[1], width), np.ones((len(dense), width))
     np.testing.assert_allclose(matrix @ right, dense @ right)
-    np.testing.assert_allclose(matrix.transposed_matmul(left), dense.T @ left)
+    np.testing.assert_allclose(matrix.T @ left, dense.T @ left)
+    np.testing.assert_array_equal(matrix.T.toarray(), dense.T)
     rows = data.draw(st.lists(st.integers(0, len(dense) - 1), max_size=5)) if len(dense) else []
     np.testing.assert_array_equal(matrix.take(rows).toarray(), dense[np.array(rows, int)])
     mask = np.arange(len(dense)) % 2 == 0
@@ -34,7 +35,7 @@ def test_sparse_equals_dense(dense, width, data):
 
 
 def test_sparse_shapes_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"sparse \(2, 3\) times \(2, 1\): expected \(3, n\)"):
+    with pytest.raises(ValueError, match=r"sparse \(2, 3\) @ \(2, 1\): expected \(3, n\)"):
         sparse(np.ones((2, 3))) @ np.ones((2, 1))
 
 
