@@ -1,0 +1,72 @@
+"""TrainConfig: how to train a model, every setting with its default and what it means."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
+
+from models.errors import UserError
+
+
+@dataclass
+class TrainConfig:
+    """How to train. The defaults are nanoGPT's for a small GPT on a CPU. Raises UserError for values without sense."""
+
+    steps: int = 2000
+    """Updates of the weights."""
+    batch_size: int = 12
+    """Sequences in a batch."""
+    learning_rate: float = 1e-3
+    """Where the warm-up ends; a cosine leads from there to min_learning_rate."""
+    min_learning_rate: float = 1e-4
+    """Learning rate of the last step."""
+    warmup_steps: int = 100
+    """Steps in which the learning rate rises from 0; never more than half of all."""
+    weight_decay: float = 0.1
+    """AdamW's, for matrices; biases and gains are left alone."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """AdamW's decay rates of the gradient's mean and of its square's."""
+    grad_clip: float = 1.0
+    """Largest norm of all gradients together; 0: no limit."""
+    gradient_accumulation: int = 1
+    """Batches whose gradients make one step: the effect of a batch so many times larger, in the memory of one."""
+    eval_every: int = 250
+    """Steps between evaluations on the validation text; 0: never."""
+    eval_batches: int = 40
+    """Batches an evaluation takes, the same each time; 0: the whole validation text."""
+    patience: int = 0
+    """Evaluations in a row without a lower validation loss that end the run, whose result is then the model with
+    the lowest; 0: train to the end and keep the last."""
+    save_every: int = 500
+    """Steps between checkpoints (one is written at the end in any case)."""
+    sample_every: int = 500
+    """Steps between samples of the model's writing; 0: none."""
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    """What products are computed in; weights, sums and losses are float32 in any case. tf32 is for GPUs."""
+    cuda_graph: bool = False
+    """Record a step once and replay it with one launch: for models so small that a GPU waits for Python."""
+    seed: int = 0
+    """Of everything random: weights, batches, dropout."""
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "gradient_accumulation", "save_every"):
+            _check(self, name, getattr(self, name) >= 1, "a whole number above 0")
+        for name in ("warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed"):
+            _check(self, name, getattr(self, name) >= 0, "a whole number, 0 or above")
+        _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        no_scaling = not (self.cuda_graph and self.precision == "float16")
+        _check(self, "precision", no_scaling, "bfloat16 or float32 with cuda_graph: float16 looks at each step")
+        _check(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
+        _check(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
+        _check(self, "grad_clip", 0 <= self.grad_clip < math.inf, "a number, 0 or above")
+        fits = 0 <= self.min_learning_rate <= self.learning_rate
+        _check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
+        self.betas = tuple(self.betas)
+        _check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+
+
+PRECISIONS = get_args(get_type_hints(TrainConfig)["precision"])
+
+
+def _check(config, name: str, fits: bool, expected: str) -> None:
+    if not fits:
+        raise UserError(f"{name}={getattr(config, name)}: expected {expected}")
