@@ -4,17 +4,20 @@ float32 of any head_dim up to 128 goes to attention.cu; float16 and bfloat16, wh
 attention_half.cu's tensor cores; a few queries with many keys to attention_decode.cu.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.kernels.cuda.dropout import DROPOUT, dropout_argument
-from minigrad.kernels.cuda.loader import empty, load
+from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.reference import attention as reference
 
-THREADS, QUERIES, KEYS = 128, 64, 32  # of a block in attention.cu
-SCORES = KEYS + 4  # numbers of a row of scores in shared memory
+THREADS, WARPS = 128, 4
 DECODING = 4, 256  # at most so many queries, at least so many keys
-WARPS, SPLITS, KEYS_A_SPLIT = 4, 2048, 32  # a block's warps; a device's; the fewest keys of one
+SPLITS, KEYS_A_SPLIT = 2048, 32  # the warps that fill a GPU; the fewest keys of one
+NUMBERS = {"float32": "float", "float16": "fp16", "bfloat16": "bf16"}
+HALF_WIDTHS = (32, 64, 80, 96, 128)
 
 _STRIDES = [("batch", "i8"), ("head", "i8"), ("time", "i8")]
 PROBLEM = np.dtype(
@@ -33,21 +36,21 @@ PROBLEM = np.dtype(
 def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
     reference.check_shapes(q, k, v)
     batch, heads, query_time, _ = q.shape
-    key_time, value_dim = v.shape[2:]
-    q, k, v = _rows_together(q), _rows_together(k), _rows_together(v)
-    out = _heads_inside_time(batch, heads, query_time, value_dim, like=q)
+    q, k, v = map(_laid_out, (q, k, v))
+    out = _heads_inside_time(batch, heads, query_time, v.shape[3], like=q)
     lse = empty((batch, heads, query_time), like=q)
     arrays = {"q": q, "k": k, "v": v, "out": out}
     problem, masks = _problem(arrays, mask, causal_offset, scale, dropout_p, seed)
     few, many = DECODING
-    if lse.size and query_time <= few and key_time >= many:
+    if not lse.size:
+        return out, lse
+    if query_time <= few and k.shape[2] >= many:
         _decode(problem, q, k, v, masks, out, lse)
-    elif lse.size:
-        width = _width(q, v)
-        shared = 4 * ((QUERIES + KEYS) * (width + 4) + QUERIES * SCORES)
-        grid = batch * heads, -(-query_time // QUERIES)
-        arguments = (problem, q, k, v, *masks, out, lse)
-        load("attention.cu", {"HEAD_DIM": width}).launch("attention_tiled", grid, THREADS, arguments, shared)
+        return out, lse
+    tiles = _tiles(q, v)
+    grid = batch * heads, -(-query_time // tiles.queries)
+    arguments = (problem, q, k, v, *masks, out, lse)
+    tiles.module.launch(tiles.forward, grid, THREADS, arguments, tiles.forward_bytes)
     return out, lse
 
 
@@ -55,7 +58,7 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
     reference.check_shapes(q, k, v)
     batch, heads, query_time, head_dim = q.shape
     kv_heads, key_time, value_dim = v.shape[1:]
-    grad, q, k, v, out = map(_rows_together, (grad, q, k, v, out))
+    grad, q, k, v, out = map(_laid_out, (grad, q, k, v, out))
     lse = array_module(lse).ascontiguousarray(lse)
     dq = _heads_inside_time(batch, heads, query_time, head_dim, like=q)
     dk = _heads_inside_time(batch, kv_heads, key_time, head_dim, like=q)
@@ -63,29 +66,56 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
     arrays = {"q": q, "k": k, "v": v, "out": out, "grad": grad, "dq": dq, "dk": dk, "dv": dv}
     problem, masks = _problem(arrays, mask, causal_offset, scale, dropout_p, seed)
 
-    width = _width(q, v)
-    module, delta = load("attention.cu", {"HEAD_DIM": width}), empty(lse.shape, like=lse)
+    tiles, delta = _tiles(q, v), empty(lse.shape, like=lse)
+    inputs = (problem, grad, q, k, v, lse, delta, *masks)
     if lse.size:
         arguments = (problem, grad, out, delta, np.int32(lse.size))
-        module.launch("attention_delta", -(-lse.size // WARPS), THREADS, arguments)
-    queries = 16 if width > 96 else 32
-    shared = 4 * (2 * (queries + KEYS) * (width + 4) + 2 * queries * SCORES)
-    inputs = (problem, grad, q, k, v, lse, delta, *masks)
+        tiles.module.launch("attention_delta", -(-lse.size // WARPS), THREADS, arguments)
+        grid = batch * heads, -(-query_time // tiles.backward_queries)
+        tiles.module.launch("attention_dq", grid, THREADS, (*inputs, dq), tiles.backward_bytes)
     if batch * kv_heads * key_time:
-        grid = batch * kv_heads, -(-key_time // KEYS)
-        module.launch("attention_dkdv", grid, THREADS, (*inputs, dk, dv), shared)
-    if lse.size:
-        grid = batch * heads, -(-query_time // queries)
-        module.launch("attention_dq", grid, THREADS, (*inputs, dq), shared)
+        grid = batch * kv_heads, -(-key_time // tiles.backward_keys)
+        tiles.module.launch("attention_dkdv", grid, THREADS, (*inputs, dk, dv), tiles.backward_bytes)
     return dq, dk, dv
+
+
+@dataclass
+class Tiles:
+    """A file's kernels for one head size, the rows that a block of each owns, and its dynamic shared memory."""
+
+    module: Module
+    forward: str
+    queries: int
+    forward_bytes: int
+    backward_queries: int
+    backward_keys: int
+    backward_bytes: int
+
+
+def _tiles(q, v) -> Tiles:
+    largest = max(q.shape[3], v.shape[3])
+    number = NUMBERS[q.dtype.name]
+    if number == "float":
+        width, scores = _multiple_of_32(largest), 36  # numbers in a row of scores
+        queries, keys = 16 if width > 96 else 32, 32
+        module = load("attention.cu", {"HEAD_DIM": width})
+        forward = 4 * ((64 + keys) * (width + 4) + 64 * scores)
+        backward = 4 * (2 * (queries + keys) * (width + 4) + 2 * queries * scores)
+        return Tiles(module, "attention_tiled", 64, forward, queries, keys, backward)
+    width = min(w for w in HALF_WIDTHS if w >= largest)
+    passing = 32 if width > 64 else 64
+    module = load("attention_half.cu", {"HEAD_DIM": width, "NUMBER": number})
+    forward = 2 * 3 * 64 * (width + 8)
+    backward = 2 * (2 * 64 + 4 * passing) * (width + 8) + 4 * 4 * passing
+    return Tiles(module, "attention_mma", 64, forward, 64, 64, backward)
 
 
 def _decode(problem, q, k, v, masks, out, lse):
     """Every query's keys are split among as many warps as fill a GPU, the same number in every run."""
-    key_time, width = k.shape[2], _width(q, v)
+    key_time, width = k.shape[2], _multiple_of_32(max(q.shape[3], v.shape[3]))
     count = max(1, min(-(-key_time // KEYS_A_SPLIT), SPLITS // lse.size))
     parts = empty((lse.size, count, width + 2), like=lse)
-    module = load("attention_decode.cu", {"HEAD_DIM": width, "NUMBER": "float"})
+    module = load("attention_decode.cu", {"HEAD_DIM": width, "NUMBER": NUMBERS[q.dtype.name]})
     grid = lse.size, -(-count // WARPS)
     module.launch("attention_parts", grid, 32 * WARPS, (problem, q, k, v, *masks, parts, np.int32(count)))
     arguments = (problem, parts, out, lse, np.int32(lse.size), np.int32(count))
@@ -115,9 +145,12 @@ def _problem(arrays: dict, mask, causal_offset, scale, dropout_p, seed):
     return problem[()], ((mask, None) if is_bool else (None, mask))
 
 
-def _rows_together(x):
-    """x, copied if the numbers of a row do not lie side by side."""
-    return x if x.strides[3] == x.itemsize else array_module(x).ascontiguousarray(x)
+def _laid_out(x):
+    """x, copied unless the numbers of a row lie side by side and half precision can be read 16 bytes at a time."""
+    fits = x.strides[3] == x.itemsize
+    if x.itemsize == 2:
+        fits = fits and address(x) % 16 == 0 and all(stride % 16 == 0 for stride in x.strides[:3])
+    return x if fits else array_module(x).ascontiguousarray(x)
 
 
 def _heads_inside_time(batch: int, heads: int, time: int, dim: int, like):
@@ -125,6 +158,5 @@ def _heads_inside_time(batch: int, heads: int, time: int, dim: int, like):
     return empty((batch, time, heads, dim), like=like, dtype=like.dtype).swapaxes(1, 2)
 
 
-def _width(q, v) -> int:
-    """The row length that kernels are compiled for: the next multiple of 32."""
-    return -(-max(q.shape[3], v.shape[3], 1) // 32) * 32
+def _multiple_of_32(size: int) -> int:
+    return max(1, -(-size // 32)) * 32
