@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
-from minigrad.dtypes import FLOATING
-from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, strict, use
+from minigrad.dtypes import FLOATING, is_half
+from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, no_limit, strict, use
 
 SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
 LARGEST_HEAD = 128  # head_dim of attention in CUDA C
@@ -37,20 +37,27 @@ def _float32(*args) -> bool:
     return True
 
 
-def _float32_on_gpu(*args) -> bool:
-    """The same for cupy; no array is numpy's, and no number is in an array: kernels take numbers from the program."""
+def _on_gpu(*args) -> bool:
+    """All arrays are cupy's, and no number is in an array: kernels take numbers from the program."""
     everything = [each for arg in args for each in (arg if type(arg) is list else (arg,))]
-    arrays = [each for each in everything if hasattr(each, "__cuda_array_interface__")]
     return (
-        bool(arrays)
-        and all(each.dtype.kind not in FLOATING or each.dtype == np.float32 for each in arrays)
-        and all(arg.ndim for arg in args if hasattr(arg, "__cuda_array_interface__"))
+        any(_is_cupy(each) for each in everything)
+        and all(arg.ndim for arg in args if _is_cupy(arg))
         and not any(isinstance(each, np.ndarray) for each in everything)
     )
 
 
+def _float32_on_gpu(*args) -> bool:
+    arrays = [each for arg in args for each in (arg if type(arg) is list else (arg,)) if _is_cupy(each)]
+    return _on_gpu(*args) and all(each.dtype.kind not in FLOATING or each.dtype == np.float32 for each in arrays)
+
+
 def _float32_in_emulator(*args) -> bool:
-    return _float32(*args) and not any(hasattr(arg, "__cuda_array_interface__") for arg in args)
+    return _float32(*args) and not any(_is_cupy(arg) for arg in args)
+
+
+def _is_cupy(arg) -> bool:
+    return hasattr(arg, "__cuda_array_interface__")
 
 
 def _at_least(elements: int, argument: int = 0):
@@ -70,27 +77,25 @@ def _rows_at_least(elements: int):
     return lambda weight, ids: ids.size * weight.shape[-1] >= elements
 
 
-def _cuda(name: str, file: str, **limits) -> tuple[Implementation, Implementation]:
+def _cuda(name: str, file: str, on_gpu=_float32_on_gpu, in_emulator=_float32_in_emulator, limit=no_limit):
     """A kernel in CUDA C: on the GPU, and the same function in the emulator."""
     target = f"cuda.{file}:{name}"
     return (
-        Implementation("cuda", target, supports=_float32_on_gpu, **limits),
-        Implementation("emulator", target, supports=_float32_in_emulator, **limits),
+        Implementation("cuda", target, supports=on_gpu, limit=limit),
+        Implementation("emulator", target, supports=in_emulator, limit=limit),
     )
 
 
-def _kernel(
-    name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False, **limits
-):
+def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False):
     """The usual case: numba from `minimum` elements on, below it and for float64 the reference.
 
-    cuda adds CUDA C, with its `limit` if it has one; cublas the reference's array code once more, under the name of
-    what makes its products on a GPU.
+    cuda adds CUDA C, as a dict with what it takes other than float32; cublas the reference's array code once more,
+    under the name of what makes its products on a GPU.
     """
     kernel = Kernel(
         name,
         Implementation("numba", f"cpu.{file}:{name}", supports=supports, worth=worth or _at_least(minimum)),
-        *(_cuda(name, file, **limits) if cuda else ()),
+        *(() if cuda is False else _cuda(name, file, **({} if cuda is True else cuda))),
         *((Implementation("cublas", f"reference.{file}:{name}"),) if cublas else ()),
         Implementation("reference", f"reference.{file}:{name}"),
     )
@@ -105,11 +110,22 @@ def _plain_convolution(*args) -> bool:
     return stride == dilation == groups == 1 and _float32(*args)
 
 
+def _one_precision(*args) -> bool:
+    """q, k and v, and in attention_backward their fellows, are all float32, or all of one half precision."""
+    arrays = args[:3] if len(args) == 8 else args[:5]
+    dtype = arrays[0].dtype
+    return (dtype == np.float32 or is_half(dtype)) and all(array.dtype == dtype for array in arrays)
+
+
 def _head_limit(*args) -> str | None:
     """Why our attention cannot take these arguments, attention's or attention_backward's."""
     q, _, v = args[:3] if len(args) == 8 else args[1:4]
     largest = max(q.shape[-1], v.shape[-1])
-    return f"head_dim {largest}: our kernels take up to {LARGEST_HEAD}" if largest > LARGEST_HEAD else None
+    if largest > LARGEST_HEAD:
+        return f"head_dim {largest}: our kernels take up to {LARGEST_HEAD}"
+    if is_half(q.dtype) and (q.shape[-1] % 8 or v.shape[-1] % 8 or not largest):
+        return f"head_dim {q.shape[-1]} in {q.dtype}: our kernels take multiples of 8 in half precision"
+    return None
 
 
 def _both_float32(a, b) -> bool:
@@ -158,8 +174,13 @@ _kernel("conv1d_max", "conv1d_max")
 _kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
 _kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
 _kernel("embedding_backward", "embedding", cuda=True)
-_kernel("attention", "attention", worth=_at_least(2048, argument=1), cuda=True, limit=_head_limit)  # of keys
-_kernel("attention_backward", "attention", worth=_at_least(2048, argument=2), cuda=True, limit=_head_limit)
+_on_tensor_cores = {
+    "on_gpu": lambda *args: _on_gpu(*args) and _one_precision(*args),
+    "in_emulator": lambda *args: not any(map(_is_cupy, args)) and _one_precision(*args),
+    "limit": _head_limit,
+}
+_kernel("attention", "attention", worth=_at_least(2048, argument=1), cuda=_on_tensor_cores)  # of keys
+_kernel("attention_backward", "attention", worth=_at_least(2048, argument=2), cuda=_on_tensor_cores)
 for _name in ("lstm", "lstm_backward", "gru", "gru_backward", "rnn", "rnn_backward"):
     _kernel(_name, "recurrent")
 for _name in ("adamw", "sgd", "grad_norm"):

@@ -35,7 +35,7 @@ def _always(*args) -> bool:
     return True
 
 
-def _no_limit(*args) -> None:
+def no_limit(*args) -> None:
     return None
 
 
@@ -54,7 +54,7 @@ class Implementation:
     target: str
     supports: Callable[..., bool] = _always
     worth: Callable[..., bool] = _always
-    limit: Callable[..., str | None] = _no_limit
+    limit: Callable[..., str | None] = no_limit
     function: Callable | None = None
 
     def load(self) -> Callable:
