@@ -8,8 +8,8 @@
     scaler.update()
 
 (Micikevicius et al. 2018.) The weights stay float32 and are cast where they are used. Products (matmul, linear,
-attention) give half precision; sums, normalisation, softmax, exponentials and losses take it back to float32.
-float16 has few exponents: small gradients become 0 unless the loss is scaled up first. bfloat16 has float32's.
+convolution, attention) give half precision; sums, normalisation, softmax, exponentials and losses take it back to
+float32. float16 has few exponents: small gradients become 0 unless the loss is scaled up first. bfloat16 has float32's.
 """
 
 import threading

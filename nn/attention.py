@@ -5,6 +5,7 @@ import math
 import minigrad as mg
 from minigrad import ops
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.tensor import Tensor, wrap
 from nn import functional as F
 from nn import init
@@ -272,7 +273,7 @@ def _checked_mask(name: str, mask, shapes: list) -> Tensor:
     if mask.shape not in shapes:
         expected = " or ".join(str(shape) for shape in shapes)
         raise ValueError(f"MultiheadAttention: {name} {mask.shape}; expected {expected}")
-    if mask.dtype.kind not in "bf":
+    if mask.dtype.kind not in f"b{FLOATING}":
         raise TypeError(f"MultiheadAttention: {name} is {mask.dtype}; expected bool (True: left out) or float")
     return mask
 

@@ -7,6 +7,7 @@ with the same meaning is that very function. Losses take reduction="mean", "sum"
 import math
 
 from minigrad import ops
+from minigrad.amp import for_sums
 from minigrad.devices import array_module, looks_at_values
 from minigrad.dtypes import FLOATING, epsilon
 from minigrad.ops import (
@@ -53,6 +54,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Root mean square 1 over the last dimensions, whose sizes are normalized_shape; then ·weight."""
+    input = for_sums(input)
     shape = _trailing("rms_norm", input, normalized_shape, weight)
     if eps is None:
         eps = epsilon(unwrap(input).dtype)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import minigrad as mg
-from minigrad import function
+from minigrad import amp, devices, function
 from minigrad.kernels import dispatch
 from minigrad.kernels.cuda import compile, emulator
 
@@ -106,6 +106,8 @@ def _no_leaks():
 def _switches() -> dict:
     return {
         "gradient recording": function.is_grad_enabled(),
+        "autocast": amp.autocast_dtype(),
+        "checks on the GPU": devices.check_values_on_gpu,
         "observers": list(function.observers),
         "kernel backend": dispatch._choice.backend,
         "strict kernels": dispatch._choice.strict,

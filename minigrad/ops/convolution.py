@@ -1,6 +1,7 @@
 """Convolution over time."""
 
 from minigrad import kernels
+from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
 from minigrad.function import Function
 from minigrad.kernels.reference.conv1d import steps
@@ -66,6 +67,8 @@ def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"conv1d: bias {bias.shape} with weight {weight.shape}: expected ({weight.shape[0]},)")
+    if autocast_dtype() is not None:
+        x, weight, bias = for_products(x, weight, bias)
     if unwrap(x).dtype != unwrap(weight).dtype:
         raise TypeError(f"conv1d: x is {unwrap(x).dtype}, weight {unwrap(weight).dtype}: cast one with .astype()")
     reach = dilation * (weight.shape[2] - 1) + 1

@@ -12,6 +12,7 @@ from models.gpt import GPT, GPTConfig
 from tests import fake_cupy
 from tests.fake_cupy.namespace import compute_types
 from tests.minigrad.ops_table import CASES
+from tests.nn.cases import CASES as CASES_OF_LAYERS
 
 pytest.importorskip("ml_dtypes")
 half = pytest.mark.parametrize("dtype", HALVES)
@@ -114,6 +115,37 @@ def test_a_parameter_is_cast_once_in_a_block():
         with mg.no_grad():
             weight.mul_(2)
         assert (mg.linear(x, weight).float() - 2 * a.float()).abs().max().item() == 0
+
+
+WITHOUT_DROPOUT = [case for case in CASES_OF_LAYERS if "drop" not in case.name]
+
+
+@pytest.mark.parametrize("case", WITHOUT_DROPOUT, ids=lambda case: case.name)
+@pytest.mark.parametrize("given", ["float32", "bfloat16"])
+def test_every_layer_in_mixed_precision(case, given):
+    """Inputs as a layer before would give them: from a sum in float32, from a product in bfloat16."""
+    mg.manual_seed(1)
+    module = case.build(nn).float()
+    inputs = [Tensor(x.astype(np.float32)) if x.dtype.kind == "f" else Tensor(x) for x in case.inputs]
+    exact = first(case.call(module, *inputs)).detach().numpy()
+    probabilities = case.name.startswith(("bce", "kl", "nll"))  # these are no layer's products
+    with mg.autocast("bfloat16"):
+        if given == "bfloat16" and not probabilities:
+            inputs = [x.astype(given) if x.is_floating_point() else x for x in inputs]
+        out = first(case.call(module, *inputs))
+        loss = (out * out).sum()
+    assert loss.dtype == np.float32
+    if loss.requires_grad:
+        loss.backward()
+        assert {p.grad.dtype for p in module.parameters() if p.grad is not None} == {np.dtype(np.float32)}
+    size = max(1.0, np.abs(exact).max())
+    np.testing.assert_allclose(out.detach().float().numpy(), exact, atol=0.05 * size)
+
+
+def first(output):
+    while isinstance(output, tuple):
+        output = output[0]
+    return output
 
 
 CONFIG = GPTConfig(vocab_size=31, context_length=16, num_layers=2, num_heads=2, embedding_dim=32)

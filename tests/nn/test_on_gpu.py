@@ -1,10 +1,13 @@
 """Every layer, loss, optimiser and tool of nn on arrays of the GPU, against the CPU."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import minigrad as mg
 import nn
+from minigrad import kernels
 from tests import fake_cupy
 from tests.nn.cases import CASES
 from tests.nn.test_gradients import OURS
@@ -12,12 +15,12 @@ from tests.nn.test_gradients import OURS
 every_case = pytest.mark.parametrize("case", CASES + OURS, ids=lambda case: case.name)
 
 
-def run(case, device):
+def run(case, device, dtype="float64"):
     """The output and all gradients, as numpy arrays."""
     mg.manual_seed(1)
-    module = case.build(nn).double()
+    module = case.build(nn).to(dtype)
     for parameter in module.parameters():
-        parameter.data += 0.3 * np.random.default_rng(2).standard_normal(parameter.shape)
+        parameter.data += (0.3 * np.random.default_rng(2).standard_normal(parameter.shape)).astype(dtype)
     module.to(device)
     inputs = [
         mg.tensor(x, device=device, requires_grad=x.dtype.kind == "f" and i not in case.constants)
@@ -27,7 +30,7 @@ def run(case, device):
     out = out[0] if isinstance(out, tuple) else out
     assert out.device == device
     wanted = [x for x in (*inputs, *module.parameters()) if x.requires_grad]
-    upstream = mg.tensor(np.random.default_rng(3).standard_normal(out.shape), device=device)
+    upstream = mg.tensor(np.random.default_rng(3).standard_normal(out.shape).astype(dtype), device=device)
     gradients = mg.grad(out, wanted, upstream, allow_unused=True) if wanted else ()
     return [x.detach().cpu().numpy() for x in (out, *gradients) if x is not None]
 
@@ -36,6 +39,20 @@ def run(case, device):
 def test_outputs_and_gradients_are_the_cpus(case, cupy):
     for ours, expected in zip(run(case, "cuda"), run(case, "cpu"), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+@every_case
+def test_the_kernels_in_cuda_c_give_the_same(case):
+    """In float32, the kernels on the stand-in's arrays run in the emulator."""
+    single = replace(case, inputs=[x.astype(np.float32) if x.dtype.kind == "f" else x for x in case.inputs])
+    with kernels.strict(False):
+        expected = run(single, "cpu", "float32")
+        with fake_cupy.installed(), fake_cupy.emulated():
+            found = run(single, "cuda", "float32")
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
 
 
 OPTIMIZERS = {
