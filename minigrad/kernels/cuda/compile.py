@@ -12,11 +12,13 @@ spills of each. A .cu file says in comments what there is to compile:
 
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,32 +62,30 @@ def versions(path: Path) -> list[tuple[str, dict]]:
     return [(a, dict(pair.split("=") for pair in line.split())) for a in architectures for line in lines]
 
 
-def cubin(path: Path, defines: dict, architecture: str) -> tuple[bytes, list[Usage]]:
-    """The machine code of a .cu file and what its kernels use. CompileError if it does not compile."""
-    options = [*OPTIONS, *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
-    tools = {"nvcc": _nvcc, "nvrtc": _nvrtc}
+def cubin(path: Path, defines: dict, architecture: str) -> tuple[Path, list[Usage]]:
+    """The machine code of a .cu file, a file of the cache, and what its kernels use. CompileError if it is wrong."""
     tool = compiler()
     if tool is None:
         raise CompileError("there is neither nvcc nor cupy: pip install 'minigrad[cuda12]' brings a compiler")
-    binary, log = tools[tool](path, options, architecture)
-    return binary, _usage(log)
-
-
-def cubin_file(path: Path, defines: dict, compute_capability: str) -> Path:
-    """The same in a file of the cache, for the device of that compute capability ("90")."""
-    text = path.read_text()
-    architecture = f"sm_{compute_capability}"
-    if f"// needs: {architecture}a" in text:
-        architecture += "a"
-    key = [text, *(f.read_text() for f in sorted(HERE.glob("*.cuh"))), architecture, str(sorted(defines.items()))]
-    digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+    options = [*OPTIONS, *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
+    sources = [path.read_text(), *(file.read_text() for file in sorted(HERE.glob("*.cuh")))]
+    digest = hashlib.sha256("\0".join([tool, architecture, *options, *sources]).encode()).hexdigest()[:24]
     file = cache_directory() / "cuda" / f"{path.stem}-{architecture}-{digest}.cubin"
-    if not file.exists():
+    log = file.with_suffix(".log")
+    if not (file.exists() and log.exists()):
         from minigrad.io import write_atomically
 
+        binary, report = {"nvcc": _nvcc, "nvrtc": _nvrtc}[tool](path, options, architecture)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, cubin(path, defines, architecture)[0])
-    return file
+        write_atomically(log, report.encode())
+        write_atomically(file, binary)
+    return file, _usage(log.read_text())
+
+
+def architecture_for(path: Path, compute_capability: str) -> str:
+    """What to compile a file for, to run on a device of that compute capability ("90")."""
+    architecture = f"sm_{compute_capability}"
+    return f"{architecture}a" if f"// needs: {architecture}a" in path.read_text() else architecture
 
 
 def _nvcc(path: Path, options: list[str], architecture: str) -> tuple[bytes, str]:
@@ -125,17 +125,17 @@ def _usage(log: str) -> list[Usage]:
 
 def table(paths: list[Path]) -> tuple[str, int]:
     """A line for each kernel, version and architecture; and how many kernels spill registers."""
+    jobs = [(path, defines, architecture) for path in paths for architecture, defines in versions(path)]
     lines = [f"{'file':22} {'kernel':34} {'constants':28} {'arch':7} {'registers':>9} {'shared':>7} {'spills':>6}"]
     spilling = 0
-    for path in paths:
-        for architecture, defines in versions(path):
-            constants = " ".join(f"{name}={value}" for name, value in defines.items())
-            for u in cubin(path, defines, architecture)[1]:
-                lines.append(
-                    f"{path.name:22} {u.kernel:34} {constants:28} {architecture:7} "
-                    f"{u.registers:9} {u.shared:7} {u.spills:6}"
-                )
-                spilling += u.spills > 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        compiled = list(pool.map(lambda job: cubin(*job)[1], jobs))
+    for (path, defines, architecture), usages in zip(jobs, compiled, strict=True):
+        constants = " ".join(f"{name}={value}" for name, value in defines.items())
+        for u in usages:
+            numbers = f"{u.registers:9} {u.shared:7} {u.spills:6}"
+            lines.append(f"{path.name:22} {u.kernel:34} {constants:28} {architecture:7} {numbers}")
+            spilling += u.spills > 0
     return "\n".join(lines), spilling
 
 

@@ -26,7 +26,7 @@ class Module:
     def __init__(self, path: Path, defines: dict):
         self.path = path
         self.defines = defines
-        self._library = None
+        self._libraries = {}  # whether its accesses are watched -> the emulator's library
         self._functions = {}  # (device, kernel) -> cupy's kernel
 
     def __repr__(self) -> str:
@@ -48,9 +48,15 @@ class Module:
         else:
             from minigrad.kernels.cuda import emulator
 
-            if self._library is None:
-                self._library = emulator.build(self.path.read_text(), self.path, self.defines)
-            emulator.launch(self._library, kernel, grid, block, arguments, shared_bytes)
+            emulator.run(self._for_cpu, kernel, grid, block, arguments, shared_bytes)
+
+    def _for_cpu(self, checked: bool):
+        from minigrad.kernels.cuda import emulator
+
+        if checked not in self._libraries:
+            text = self.path.read_text()
+            self._libraries[checked] = emulator.build(text, self.path, self.defines, checked=checked)
+        return self._libraries[checked]
 
     def _on_gpu(self, kernel: str, shared_bytes: int):
         import cupy
@@ -58,9 +64,9 @@ class Module:
         device = cupy.cuda.Device()
         function = self._functions.get((device.id, kernel))
         if function is None:
-            from minigrad.kernels.cuda.compile import cubin_file
+            from minigrad.kernels.cuda.compile import architecture_for, cubin
 
-            binary = cubin_file(self.path, self.defines, device.compute_capability)
+            binary, _ = cubin(self.path, self.defines, architecture_for(self.path, device.compute_capability))
             function = cupy.RawModule(path=str(binary)).get_function(kernel)
             self._functions[device.id, kernel] = function
         if shared_bytes > function.max_dynamic_shared_size_bytes:  # 48 KB unless asked for

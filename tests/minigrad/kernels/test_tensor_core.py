@@ -131,7 +131,6 @@ def test_a_copy_arrives_when_it_is_waited_for(library):
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_the_instructions_compile(tmp_path, architecture):
     (tmp_path / "test.cu").write_text(SOURCE)
-    binary, usage = compile.cubin(tmp_path / "test.cu", {}, architecture)
-    assert binary[:4] == b"\x7fELF"
+    _, usage = compile.cubin(tmp_path / "test.cu", {}, architecture)
     assert {u.kernel for u in usage} >= {"multiply_bf16", "multiply_fp16", "convert_bf16", "pipeline"}
     assert not any(u.spills for u in usage)

@@ -12,14 +12,15 @@ and what is written there is reported.
 import ctypes
 import os
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import numpy as np
 
 from minigrad.kernels.cuda.emulator import checked
 from minigrad.kernels.cuda.emulator.arena import GUARD, Arena
-from minigrad.kernels.cuda.emulator.build import CompileError, CompilerMissing, Library, build, compiler, kernel_names
 from minigrad.kernels.cuda.emulator.checked import Problem
+from minigrad.kernels.cuda.emulator.library import CompileError, CompilerMissing, Library, build, compiler, kernel_names
 
 __all__ = [
     "ORDERS",
@@ -34,6 +35,8 @@ __all__ = [
     "kernel_names",
     "launch",
     "order",
+    "run",
+    "watched",
 ]
 
 ORDERS = ("forward", "reverse", "permuted")
@@ -45,7 +48,18 @@ class EmulatorError(RuntimeError):
 
 
 _order = os.environ.get("MINIGRAD_EMULATOR_ORDER", "forward")
-_one_launch = threading.Lock()  # the runtime has one set of threads
+_watched = False
+_one_launch = threading.Lock()  # there is one set of stacks for the emulated threads
+
+
+class _Shared:
+    """What all libraries have in common: the stacks, and which of them ran last."""
+
+    def __init__(self):
+        self.stacks, self.last = ctypes.c_void_p(), None
+
+
+_shared = _Shared()
 
 
 @contextmanager
@@ -59,6 +73,26 @@ def order(name: str):
         yield
     finally:
         _order = before
+
+
+@contextmanager
+def watched():
+    """In the with block every launch of a .cu file's kernels is checked as by check(): slow, and a problem raises."""
+    global _watched
+    before, _watched = _watched, True
+    try:
+        yield
+    finally:
+        _watched = before
+
+
+def run(library_of: Callable[[bool], Library], kernel: str, grid, block, arguments, shared_bytes: int) -> None:
+    """launch(), or inside watched() check(); `library_of(checked)` builds the file."""
+    library = library_of(_watched)
+    if not _watched:
+        launch(library, kernel, grid, block, arguments, shared_bytes)
+    elif problems := check(library, kernel, grid, block, arguments, shared_bytes):
+        raise EmulatorError("\n".join(map(str, problems)))
 
 
 def launch(library: Library, kernel: str, grid: tuple, block: tuple, arguments, shared_bytes: int = 0) -> None:
@@ -110,8 +144,16 @@ def _run(library: Library, call, grid, block, arguments, arena: Arena, shared_by
     pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
     three = ctypes.c_uint * 3
     with _one_launch:
+        others_ran, _shared.last = _shared.last is not library, library
         failed = library.functions.emulator_launch(
-            call, pointers, three(*grid), three(*block), shared_bytes, ORDERS.index(_order)
+            call,
+            pointers,
+            three(*grid),
+            three(*block),
+            shared_bytes,
+            ORDERS.index(_order),
+            ctypes.byref(_shared.stacks),
+            others_ran,
         )
         return library.functions.emulator_report().decode() if failed else ""
 

@@ -1,10 +1,11 @@
 """Copies of a launch's arrays with guard zones around them, so that an access outside is noticed."""
 
+from functools import cache
+
 import numpy as np
 
 GUARD = 16 << 10  # bytes on either side of an array
 ALIGNMENT = 256  # what a GPU's allocator gives
-POISON = 0xFF  # NaN in every float type, -1 in the integers
 
 
 class Region:
@@ -27,7 +28,7 @@ class Arena:
         for region in self.regions:
             region.place = _up(size, ALIGNMENT) + region.low % 16  # a misaligned array stays so
             size = region.place + region.high - region.low + guard
-        self.memory = np.full(size + 2 * ALIGNMENT, POISON, np.uint8)
+        self.memory = _poison(size + 2 * ALIGNMENT).copy()
         self.base = _up(self.memory.ctypes.data, ALIGNMENT) - self.memory.ctypes.data
         for region in self.regions:
             self._inside(region)[:] = _memory(region.low, region.high)
@@ -51,14 +52,17 @@ class Arena:
         found = []
         for region in self.regions:
             start, end = self._places(region)
-            before = np.flatnonzero(self.memory[start - self.guard : start] != POISON)
-            behind = np.flatnonzero(self.memory[end : end + self.guard] != POISON)
+            before, behind = self._changed(start - self.guard, start), self._changed(end, end + self.guard)
             name = " and ".join(region.names)
             if before.size:
-                found.append(f"writes before the start of {name}, {self.guard - before[-1]} bytes away")
+                found.append(f"writes before the start of {name}, {self.guard - before[0]} bytes before it")
             if behind.size:
                 found.append(f"writes past the end of {name}, {behind[0]} bytes behind it")
         return found
+
+    def _changed(self, start: int, end: int) -> np.ndarray:
+        """Where from start to end, counted from there, no longer the guard's own bytes are."""
+        return np.flatnonzero(self.memory[start:end] != _poison(end)[start:])
 
     def span(self, region: Region) -> tuple[int, int]:
         """The addresses of a region's first byte and of the one behind its last."""
@@ -70,6 +74,20 @@ class Arena:
 
     def _inside(self, region: Region) -> np.ndarray:
         return self.memory[slice(*self._places(region))]
+
+
+def _poison(size: int) -> np.ndarray:
+    """What a guard zone holds: NaN as float32, bfloat16 and float16, and no two words near each other alike.
+
+    Were they alike, a kernel that reads beyond one array and writes beyond another would leave no trace.
+    """
+    return _pattern(max(size - 1, 1).bit_length())[:size]
+
+
+@cache
+def _pattern(bits: int) -> np.ndarray:
+    words = np.arange(1 << bits >> 2, dtype=np.uint32)
+    return (0xFFC0FFC0 | (words * np.uint32(2654435761) >> 6 & 0x003F003F)).astype(np.uint32).view(np.uint8)
 
 
 def _regions(arrays) -> list[Region]:

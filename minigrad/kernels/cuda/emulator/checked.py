@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from minigrad.kernels.cuda.emulator.arena import Arena
-from minigrad.kernels.cuda.emulator.build import HERE, Library
+from minigrad.kernels.cuda.emulator.library import HERE, Library
 
 GUARD = 1 << 20  # bytes between arrays: an index that is not too wild lands there, and the run goes on
 OUT_OF_BOUNDS, UNINITIALISED, RACE, INDEX, MISALIGNED = range(5)

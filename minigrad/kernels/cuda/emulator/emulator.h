@@ -68,8 +68,8 @@ namespace emulator {
 struct Site {
     const char *file;
     int line;
+    static constexpr Site here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
 };
-#define EMULATOR_HERE emulator::Site{__builtin_FILE(), __builtin_LINE()}
 
 // Wait for the whole block; the number of its threads whose predicate is true.
 int barrier(bool predicate, Site site);
@@ -102,13 +102,13 @@ void *dynamic_shared();
 
 // --- the block's and the warp's operations ---------------------------------------------------------------------
 
-inline void __syncthreads(emulator::Site site = EMULATOR_HERE) { emulator::barrier(false, site); }
-inline int __syncthreads_count(int p, emulator::Site site = EMULATOR_HERE) { return emulator::barrier(p, site); }
-inline int __syncthreads_or(int p, emulator::Site site = EMULATOR_HERE) { return emulator::barrier(p, site) > 0; }
-inline int __syncthreads_and(int p, emulator::Site site = EMULATOR_HERE) {
+inline void __syncthreads(emulator::Site site = emulator::Site::here()) { emulator::barrier(false, site); }
+inline int __syncthreads_count(int p, emulator::Site site = emulator::Site::here()) { return emulator::barrier(p, site); }
+inline int __syncthreads_or(int p, emulator::Site site = emulator::Site::here()) { return emulator::barrier(p, site) > 0; }
+inline int __syncthreads_and(int p, emulator::Site site = emulator::Site::here()) {
     return emulator::barrier(!p, site) == 0;
 }
-inline void __syncwarp(unsigned mask = 0xffffffff, emulator::Site site = EMULATOR_HERE) {
+inline void __syncwarp(unsigned mask = 0xffffffff, emulator::Site site = emulator::Site::here()) {
     emulator::collective("__syncwarp", mask, nullptr, nullptr, site);
 }
 
@@ -161,32 +161,32 @@ inline unsigned vote(const char *name, unsigned mask, bool predicate, Site site)
 
 // A shuffle works in groups of `width` lanes; a lane whose source lies outside its group keeps its own value.
 template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32, emulator::Site site = EMULATOR_HERE) {
+T __shfl_sync(unsigned mask, T value, int source, int width = 32, emulator::Site site = emulator::Site::here()) {
     int group = emulator::lane() & -width;
     return emulator::shuffle("__shfl_sync", mask, value, group + (source & (width - 1)), site);
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, emulator::Site site = EMULATOR_HERE) {
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, emulator::Site site = emulator::Site::here()) {
     int lane = emulator::lane(), source = lane - static_cast<int>(delta), group = lane & -width;
     return emulator::shuffle("__shfl_up_sync", mask, value, source < group ? lane : source, site);
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, emulator::Site site = EMULATOR_HERE) {
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, emulator::Site site = emulator::Site::here()) {
     int lane = emulator::lane(), source = lane + static_cast<int>(delta), group = lane & -width;
     return emulator::shuffle("__shfl_down_sync", mask, value, source >= group + width ? lane : source, site);
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, emulator::Site site = EMULATOR_HERE) {
+T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, emulator::Site site = emulator::Site::here()) {
     int lane = emulator::lane(), source = lane ^ bits, group = lane & -width;
     return emulator::shuffle("__shfl_xor_sync", mask, value, source >= group + width ? lane : source, site);
 }
-inline unsigned __ballot_sync(unsigned mask, int p, emulator::Site site = EMULATOR_HERE) {
+inline unsigned __ballot_sync(unsigned mask, int p, emulator::Site site = emulator::Site::here()) {
     return emulator::vote("__ballot_sync", mask, p, site);
 }
-inline int __any_sync(unsigned mask, int p, emulator::Site site = EMULATOR_HERE) {
+inline int __any_sync(unsigned mask, int p, emulator::Site site = emulator::Site::here()) {
     return emulator::vote("__any_sync", mask, p, site) != 0;
 }
-inline int __all_sync(unsigned mask, int p, emulator::Site site = EMULATOR_HERE) {
+inline int __all_sync(unsigned mask, int p, emulator::Site site = emulator::Site::here()) {
     return emulator::vote("__all_sync", mask, !p, site) == 0;
 }
 inline unsigned __activemask() { return emulator::live_lanes(); }
@@ -305,7 +305,7 @@ inline unsigned __umulhi(unsigned x, unsigned y) { return (static_cast<uint64_t>
 template <class T>
 T __ldg(const T *address) { return *address; }
 
-// --- how Python calls a kernel: emulator/build.py adds one EMULATOR_KERNEL line for each ------------------------
+// --- how Python calls a kernel: emulator/library.py adds one EMULATOR_KERNEL line for each ------------------------
 
 namespace emulator {
 

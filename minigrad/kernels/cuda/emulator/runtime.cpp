@@ -68,7 +68,7 @@ char report[4096];
 alignas(1024) unsigned char dynamic_memory[DYNAMIC_SHARED + SHARED_GUARD];
 size_t dynamic_bytes;
 // Linked last, so it lies behind a kernel's __shared__ arrays.
-alignas(64) thread_local char fixed_guard[SHARED_GUARD];
+alignas(64) thread_local unsigned char fixed_guard[SHARED_GUARD];
 
 int number(const Thread *thread) { return static_cast<int>(thread - threads); }
 
@@ -95,12 +95,17 @@ void fiber() {
 
 char *stack_of(int i) { return stack_memory + i * STACK; }
 
-void make_stacks() {
+char *make_stacks() {
     size_t bytes = MOST_THREADS * STACK;
-    stack_memory = static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    if (stack_memory == MAP_FAILED) abort();
-    for (int i = 0; i < MOST_THREADS; i++) mprotect(stack_of(i), PAGE, PROT_NONE);  // a stack that overflows stops
+    void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    auto *begin = static_cast<char *>(memory);
+    for (int i = 0; i < MOST_THREADS; i++) mprotect(begin + i * STACK, PAGE, PROT_NONE);  // stops one that overflows
+    return begin;
+}
+
+void forget_fibers() {
+    for (Thread &thread : threads) thread.started = false;
 }
 
 __attribute__((noinline)) void start(Thread &thread) {
@@ -127,7 +132,7 @@ __attribute__((noinline)) void run(Thread &thread) {
 // --- reports -----------------------------------------------------------------------------------------------------
 
 [[noreturn]] void stop() {
-    for (Thread &thread : threads) thread.started = false;  // they wait in the middle of a kernel, never to go on
+    forget_fibers();  // they wait in the middle of a kernel, never to go on
     siglongjmp(launcher, 1);
 }
 
@@ -235,6 +240,27 @@ void run_block() {
     }
 }
 
+// NaN in every float type, and no word like its neighbours: a kernel that reads NaN here and writes it there shows.
+unsigned guard_word(size_t i) { return 0xffc0ffc0 | (i * 2654435761u >> 6 & 0x003f003f); }
+
+void fill_guard(unsigned char *guard) {
+    for (size_t i = 0; i < SHARED_GUARD / 4; i++) {
+        unsigned word = guard_word(i);
+        memcpy(guard + 4 * i, &word, 4);
+    }
+}
+
+void check_guard(const char *what, const unsigned char *guard, size_t bytes_before) {
+    unsigned char expected[SHARED_GUARD];
+    fill_guard(expected);
+    for (size_t i = 0; i < SHARED_GUARD; i++)
+        if (guard[i] != expected[i]) {
+            snprintf(report, sizeof report, "block (%u, %u, %u): writes past the end of its %zu bytes of %s, at byte %zu",
+                     blockIdx.x, blockIdx.y, blockIdx.z, bytes_before, what, bytes_before + i);
+            stop();
+        }
+}
+
 void start_block(Range shared) {
     live = thread_count, at_barrier = 0;
     for (int i = 0; i < thread_count; i++) {
@@ -243,18 +269,10 @@ void start_block(Range shared) {
         threads[i].groups = 0;
     }
     memset(const_cast<char *>(shared.begin), POISON, shared.end - shared.begin);
-    memset(fixed_guard, POISON, SHARED_GUARD);
-    memset(dynamic_memory, POISON, dynamic_bytes + SHARED_GUARD);
+    memset(dynamic_memory, POISON, dynamic_bytes);
+    fill_guard(fixed_guard);
+    fill_guard(dynamic_memory + dynamic_bytes);
     block_started();
-}
-
-void check_guard(const char *what, const void *guard, size_t bytes_before) {
-    for (size_t i = 0; i < SHARED_GUARD; i++)
-        if (static_cast<const unsigned char *>(guard)[i] != POISON) {
-            snprintf(report, sizeof report, "block (%u, %u, %u): writes past the end of its %zu bytes of %s, at byte %zu",
-                     blockIdx.x, blockIdx.y, blockIdx.z, bytes_before, what, bytes_before + i);
-            stop();
-        }
 }
 
 }  // namespace
@@ -355,9 +373,9 @@ void stop(const char *reason) {
 }
 
 bool in_shared_guard(const void *address) {
-    Range behind_fixed{fixed_guard, fixed_guard + SHARED_GUARD};
-    auto *end = dynamic_shared_memory().end;
-    return behind_fixed.has(address) || Range{end, end + SHARED_GUARD}.has(address);
+    auto *fixed = reinterpret_cast<char *>(fixed_guard), *dynamic = reinterpret_cast<char *>(dynamic_memory);
+    return Range{fixed, fixed + SHARED_GUARD}.has(address) ||
+           Range{dynamic + dynamic_bytes, dynamic + dynamic_bytes + SHARED_GUARD}.has(address);
 }
 
 Range dynamic_shared_memory() {
@@ -369,7 +387,7 @@ Range stacks() { return {stack_memory, stack_memory + MOST_THREADS * STACK}; }
 
 // The library's TLS segment up to the guard behind it.
 Range shared_arrays() {
-    memset(fixed_guard, POISON, SHARED_GUARD);  // also makes sure that this thread has its TLS segment
+    fill_guard(fixed_guard);  // also makes sure that this thread has its TLS segment
     Range found{};
     auto visit = [](dl_phdr_info *library, size_t, void *result) {
         bool ours = false;
@@ -379,7 +397,8 @@ Range shared_arrays() {
             if (segment.p_type == PT_LOAD && here >= begin && here < begin + segment.p_memsz) ours = true;
         }
         if (!ours) return 0;
-        *static_cast<Range *>(result) = {static_cast<const char *>(library->dlpi_tls_data), fixed_guard};
+        *static_cast<Range *>(result) = {static_cast<const char *>(library->dlpi_tls_data),
+                                         reinterpret_cast<char *>(fixed_guard)};
         return 1;
     };
     dl_iterate_phdr(visit, &found);
@@ -388,11 +407,17 @@ Range shared_arrays() {
 
 // --- a launch ----------------------------------------------------------------------------------------------------
 
-// Run every block of a grid; 0, or 1 with a report of what stopped it.
+// Run every block of a grid; 0, or 1 with a report of what stopped it. All libraries share the stacks, made by the
+// first that needs them; `others_ran` since this one did.
 extern "C" int emulator_launch(void (*call)(void **), void **values, const unsigned *grid, const unsigned *block,
-                               size_t shared_bytes, int how) {
+                               size_t shared_bytes, int how, char **shared_stacks, int others_ran) {
     static char signal_stack[64 << 10];
-    if (!stack_memory) make_stacks();
+    if (!*shared_stacks && !(*shared_stacks = make_stacks())) {
+        snprintf(report, sizeof report, "there is no memory for the threads' stacks");
+        return 1;
+    }
+    stack_memory = *shared_stacks;
+    if (others_ran) forget_fibers();
     kernel = call, arguments = values, dynamic_bytes = shared_bytes;
     gridDim = dim3(grid[0], grid[1], grid[2]), blockDim = dim3(block[0], block[1], block[2]);
     thread_count = block[0] * block[1] * block[2];

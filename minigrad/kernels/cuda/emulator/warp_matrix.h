@@ -74,21 +74,21 @@ void load_matrix(unsigned *registers, const void *row, Site site) {
 
 template <class T>
 void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const float (&c)[4],
-                  emulator::Site site = EMULATOR_HERE) {
+                  emulator::Site site = emulator::Site::here()) {
     emulator::Multiply request{a, b, c, d};
     emulator::collective("mma_m16n8k16", 0xffffffff, &request, emulator::Multiply::finish<T>, site);
 }
 
-inline void ldmatrix_x4(unsigned (&r)[4], const void *row, emulator::Site site = EMULATOR_HERE) {
+inline void ldmatrix_x4(unsigned (&r)[4], const void *row, emulator::Site site = emulator::Site::here()) {
     emulator::load_matrix<4, false>(r, row, site);
 }
-inline void ldmatrix_x4_trans(unsigned (&r)[4], const void *row, emulator::Site site = EMULATOR_HERE) {
+inline void ldmatrix_x4_trans(unsigned (&r)[4], const void *row, emulator::Site site = emulator::Site::here()) {
     emulator::load_matrix<4, true>(r, row, site);
 }
-inline void ldmatrix_x2(unsigned (&r)[2], const void *row, emulator::Site site = EMULATOR_HERE) {
+inline void ldmatrix_x2(unsigned (&r)[2], const void *row, emulator::Site site = emulator::Site::here()) {
     emulator::load_matrix<2, false>(r, row, site);
 }
-inline void ldmatrix_x2_trans(unsigned (&r)[2], const void *row, emulator::Site site = EMULATOR_HERE) {
+inline void ldmatrix_x2_trans(unsigned (&r)[2], const void *row, emulator::Site site = emulator::Site::here()) {
     emulator::load_matrix<2, true>(r, row, site);
 }
 

@@ -47,9 +47,8 @@ class Library:
         self.text = text  # of the .cu file
         self.functions = ctypes.CDLL(str(path))
         self.functions.emulator_report.restype = ctypes.c_char_p
-        self.functions.emulator_launch.argtypes = [
-            ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int,
-        ]  # fmt: skip
+        pointer, number = ctypes.c_void_p, ctypes.c_int
+        self.functions.emulator_launch.argtypes = [*[pointer] * 4, ctypes.c_size_t, number, pointer, number]
 
     def parameters(self, kernel: str) -> list[str]:
         """The names of a kernel's parameters."""
@@ -82,7 +81,7 @@ def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None
     # Dynamic shared memory has one place for all its names; #line keeps the file's own numbering.
     body = SHARED_ALIGNED.sub(r"\1 __shared__", text)
     body = DYNAMIC.sub(r"\1 *const \2 = reinterpret_cast<\1 *>(emulator::dynamic_shared());", body)
-    source = f'#line 1 "{path}"\n{body}\n#line 1 "emulator"\n{calls}\n'
+    source = f'#line 1 "{path.name}"\n{body}\n#line 1 "emulator"\n{calls}\n'
     flags = FLAGS + (CHECKED if checked else FAST) + [f"-D{name}={value}" for name, value in sorted(defines.items())]
     key = [compiler(), *flags, _everything_included(source, path.parent), *(f.read_text() for f in _own_files())]
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
