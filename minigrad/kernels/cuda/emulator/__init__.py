@@ -112,8 +112,8 @@ def check(library: Library, kernel: str, grid: tuple, block: tuple, arguments, s
     call, arena = _prepare(library, kernel, grid, block, arguments, shared_bytes, checked.GUARD)
     checked.watch(library, arena)
     report = _run(library, call, grid, block, arguments, arena, shared_bytes)
-    found = checked.problems(library, library.parameters(kernel), arguments, arena)
-    if report and not report.isspace():
+    found = checked.problems(library, arena)
+    if report:
         found.append(Problem("", report, 1))
     arena.copy_back()
     return found
@@ -126,12 +126,12 @@ def _prepare(library: Library, kernel: str, grid, block, arguments, shared_bytes
     check_arguments(kernel, types, names, arguments)
     check_sizes(library, kernel, grid, block, shared_bytes)
     arrays = [
-        (f"{name} ({_describe(a)})", a, not t.startswith("*c"))
+        (name, a, not t.startswith("*c"))
         for name, t, a in zip(names, types, arguments, strict=True)
         if isinstance(a, np.ndarray)
     ]
     arrays += [
-        (f"array {i} of {name} ({_describe(array)})", array, True)
+        (f"array {i} of {name}", array, True)
         for name, a in zip(names, arguments, strict=True)
         for i, array in enumerate(getattr(a, "arrays", ()))
     ]

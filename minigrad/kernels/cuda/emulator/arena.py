@@ -22,6 +22,7 @@ class Arena:
 
     def __init__(self, arrays: list[tuple[str, np.ndarray, bool]], guard: int = GUARD):
         """`arrays` are (name, array, whether the kernel may write to it)."""
+        self.arrays = [(name, array) for name, array, _ in arrays]
         self.regions = _regions(arrays)
         self.guard = guard
         size = guard
@@ -93,7 +94,9 @@ def _pattern(bits: int) -> np.ndarray:
 def _regions(arrays) -> list[Region]:
     """The arrays' spans of memory in ascending order, those that overlap made one."""
     regions: list[Region] = []
-    spans = [(*np.lib.array_utils.byte_bounds(a), name, writable) for name, a, writable in arrays if a.size]
+    spans = [
+        (*np.lib.array_utils.byte_bounds(a), describe(name, a), writable) for name, a, writable in arrays if a.size
+    ]
     for low, high, name, writable in sorted(spans):
         if not regions or low >= regions[-1].high:
             regions.append(Region(low, high, []))
@@ -102,6 +105,11 @@ def _regions(arrays) -> list[Region]:
         region.names.append(name)
         region.written |= writable
     return regions
+
+
+def describe(name: str, array: np.ndarray) -> str:
+    """The array as reports name it: x (float32[4, 256])."""
+    return f"{name} ({array.dtype}{list(array.shape)})"
 
 
 def _memory(low: int, high: int) -> np.ndarray:

@@ -71,13 +71,13 @@ class _Span:
         return max(self.begin - address, address - self.end + 1, 0)
 
 
-def problems(library: Library, names: list[str], arguments, arena: Arena) -> list[Problem]:
+def problems(library: Library, arena: Arena) -> list[Problem]:
     """What the last launch of a kernel built with `checked` did wrong, in the order it happened."""
     first = ctypes.POINTER(_Finding)()
     count = library.functions.emulator_findings(ctypes.byref(first))
     findings = [first[i] for i in range(count)]
     lines = _source_lines(library.path, sorted({p for f in findings for p in (f.place, f.other_place) if p}))
-    spans = _arrays(names, arguments, arena) + _shared_arrays(library)
+    spans = _arrays(arena) + _shared_arrays(library)
     return [_problem(f, lines, spans) for f in findings]
 
 
@@ -120,12 +120,13 @@ def _owner(f: _Finding, spans: list[_Span]) -> str:
     return nearest.describe(f.address, f.bytes)
 
 
-def _arrays(names: list[str], arguments, arena: Arena) -> list[_Span]:
+def _arrays(arena: Arena) -> list[_Span]:
     found = []
-    for name, array in zip(names, arguments, strict=True):
-        if isinstance(array, np.ndarray) and array.size:
-            begin = arena.address(array)
-            found.append(_Span(name, begin, begin + array.nbytes, array.itemsize))
+    for name, array in arena.arrays:
+        if array.size:
+            low, high = np.lib.array_utils.byte_bounds(array)
+            begin = arena.address(array) + low - array.ctypes.data
+            found.append(_Span(name, begin, begin + high - low, array.itemsize))
     return found
 
 
