@@ -26,8 +26,10 @@ How to add a kernel, say `scale`:
 3.  A line in kernels/__init__.py registers it for both: `_kernel("scale", "scale", cuda=True)`, or
     `*_cuda("scale", "scale")` among the implementations of a Kernel.
 
-4.  Tests: add "emulator" and "cuda" to the kernel's test in tests/minigrad/kernels/; every test then runs in the
-    emulator's three orders. A test of planted faults changes the .cu file's text and must see each one caught.
+4.  Tests: `others("scale")` of tests/minigrad/kernels/implementations.py runs the kernel's test on every
+    implementation, the emulator in its three orders. Then a line with small arguments in test_watched.py, which finds
+    races and accesses out of bounds, and some in test_planted_kernel_faults.py: a mistake put into the .cu file's
+    text, and a call that must notice it.
 
 In the emulator every thread must reach every __syncthreads() of its block and every warp operation whose mask names
 it: end a thread's work early with an `if` around it, not with a return before a barrier. A whole warp may return

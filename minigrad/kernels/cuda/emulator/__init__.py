@@ -1,7 +1,7 @@
 """Runs CUDA C on the CPU, on any machine with a C++ compiler: to test kernels, and to learn to write them.
 
 A .cu file is compiled with the system's C++ compiler; emulator.h gives it what CUDA C adds to C++, and
-runtime.cpp runs a block's threads as fibers, one block at a time. What is not modelled: races between blocks,
+threads.cpp runs a block's threads as fibers, one block at a time. What is not modelled: races between blocks,
 bank conflicts and speed, Hopper's wgmma and TMA.
 
 A launch runs the threads in one of three orders, and every one must give the same result: `orders("reverse")`
@@ -114,7 +114,7 @@ def check(library: Library, kernel: str, grid: tuple, block: tuple, arguments, s
     report = _run(library, call, grid, block, arguments, arena, shared_bytes)
     found = checked.problems(library, arena)
     if report:
-        found.append(Problem("", report, 1))
+        found.append(Problem(kernel, report, 1))
     arena.copy_back()
     return found
 

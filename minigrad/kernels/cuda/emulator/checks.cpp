@@ -58,11 +58,6 @@ Range arena, library, own_stacks;
 unsigned epoch;
 unsigned clocks[WARPS][32][32];  // [warp][lane]: how far that lane knows every other lane of its warp to be
 
-uint3 index_of(int thread) {
-    unsigned i = thread;
-    return {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
-}
-
 const void *offset(const void *place) {
     return reinterpret_cast<const void *>(static_cast<const char *>(place) - library.begin);
 }
@@ -147,7 +142,7 @@ void access(const void *pointer, int bytes, How how, const void *place) {
     if (in_shared_guard(address)) return report(finding(OUT_OF_BOUNDS, address, bytes, write, place));
     if (library.has(address)) return;  // a constant or a __device__ variable
     report(finding(OUT_OF_BOUNDS, address, bytes, write, place));
-    if (!arena.has(address)) stop("");  // there may be no memory at that address
+    if (!arena.has(address)) stop();  // there may be no memory at that address
 }
 
 Memory memory_of(Range range, bool shared) {
@@ -277,5 +272,5 @@ extern "C" void __ubsan_handle_type_mismatch_v1(Location *location, void *addres
     f.kind = emulator::MISALIGNED, f.file = location->file, f.line = location->line;
     f.address = static_cast<const char *>(address);
     emulator::report(f);
-    emulator::stop("");
+    emulator::stop();
 }

@@ -1,7 +1,7 @@
 // Enough of CUDA C for a .cu file to compile with a C++ compiler and run on a CPU.
 //
 // The compiler reads this header before the .cu file. It holds what a kernel may use: qualifiers, vector types,
-// mathematics, atomics, and the warp's and the block's operations. runtime.cpp runs the threads and decides when
+// mathematics, atomics, and the warp's and the block's operations. threads.cpp runs the threads and decides when
 // they wait; warp_matrix.h has the tensor cores' and the asynchronous copies' stand-ins.
 
 #pragma once
@@ -12,8 +12,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <type_traits>
-#include <utility>
 
 // One block runs at a time, on one thread of the machine, so a thread_local array is a block's shared memory; and
 // unlike a static one, the runtime finds all of them, and only them, in one place: the library's TLS segment.
@@ -304,53 +302,3 @@ inline int __ffs(int x) { return __builtin_ffs(x); }
 inline unsigned __umulhi(unsigned x, unsigned y) { return (static_cast<uint64_t>(x) * y) >> 32; }
 template <class T>
 T __ldg(const T *address) { return *address; }
-
-// --- how Python calls a kernel: emulator/library.py adds one EMULATOR_KERNEL line for each ------------------------
-
-namespace emulator {
-
-// A parameter's type in numpy's letters: f4, i8, u2; V and the size for a struct; a * before what a pointer points
-// to, followed by c if that is const.
-template <class T>
-void describe(char *&text) {
-    constexpr bool is_float = std::is_floating_point<T>::value, is_signed = std::is_signed<T>::value;
-    char letter = std::is_class<T>::value ? 'V' : std::is_same<T, bool>::value ? 'b' : is_float ? 'f' : is_signed ? 'i' : 'u';
-    text += sprintf(text, "%c%zu", letter, sizeof(T));
-}
-
-template <class T>
-struct Parameter {
-    static void describe(char *&text) { emulator::describe<T>(text); }
-};
-template <class T>
-struct Parameter<T *> {
-    static void describe(char *&text) {
-        text += sprintf(text, std::is_const<T>::value ? "*c" : "*");
-        emulator::describe<std::remove_const_t<T>>(text);
-    }
-};
-
-template <class... A>
-const char *signature(void (*)(A...)) {
-    static char buffer[16 * (sizeof...(A) + 1)];
-    char *text = buffer;
-    ((Parameter<A>::describe(text), *text++ = ' '), ...);
-    *text = 0;
-    return buffer;
-}
-
-template <class... A, size_t... I>
-__attribute__((no_sanitize("thread"))) void call(void (*kernel)(A...), void **arguments, std::index_sequence<I...>) {
-    kernel(*static_cast<A *>(arguments[I])...);
-}
-
-template <class... A>
-void call(void (*kernel)(A...), void **arguments) {
-    call(kernel, arguments, std::index_sequence_for<A...>());
-}
-
-}  // namespace emulator
-
-#define EMULATOR_KERNEL(number, ...)                                                                            \
-    extern "C" const char *emulator_signature_##number() { return emulator::signature(&__VA_ARGS__); }            \
-    extern "C" void emulator_call_##number(void **arguments) { emulator::call(&__VA_ARGS__, arguments); }

@@ -1,4 +1,5 @@
-// What the emulator's parts know of each other: runtime.cpp runs threads, checks.cpp watches what they access.
+// What the emulator's parts know of each other: launch.cpp runs a grid, threads.cpp a block, and checks.cpp watches
+// what the threads access.
 
 #pragma once
 #include <cstddef>
@@ -14,13 +15,26 @@ struct Range {
     bool has(const void *p) const { return p >= begin && p < end; }
 };
 
+// --- threads.cpp ---
+void prepare_threads(void (*call)(void **), void **values);  // for the launch of a kernel with these arguments
+void run_block(Order how, int salt);
+int position(Order how, int i, int n, int salt);
+uint3 index_of(int thread);
+int thread_number();  // of the current thread in its block
+Range stacks();
+bool is_stack_overflow(const void *address);
+char *make_stacks();
+void use_stacks(char *memory);
+void forget_fibers();
+
+// --- launch.cpp ---
+[[noreturn]] void stop();  // with the report that there is
+[[noreturn]] void fault_of_block(const char *format, ...) __attribute__((format(printf, 1, 2)));
 Range shared_arrays();  // the __shared__ arrays with a size
 Range dynamic_shared_memory();
-Range stacks();
 bool in_shared_guard(const void *address);  // just behind shared memory
-int thread_number();                        // of the current thread in its block
-[[noreturn]] void stop(const char *reason);
 
+// --- checks.cpp ---
 #ifdef EMULATOR_CHECKED
 void launch_started();
 void block_started();
