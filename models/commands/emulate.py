@@ -1,8 +1,14 @@
 """`minigrad emulate`: run a CUDA C kernel without a GPU, and say in which line it does what no kernel may.
 
-minigrad emulate softmax.cu --grid 4 --block 64 --arg "x=randn(4, 100)" --arg "y=zeros(4, 100)" --arg n=100
+    minigrad emulate softmax.cu --grid 4 --block 64 --arg "x=randn(4, 100)" --arg "y=zeros(4, 100)" --arg n=100
 
-The arguments may also stand in the file, in comments that begin with "// emulate:".
+Instead of on the command line the options may stand in the file, in comments:
+
+    // emulate: --grid 4 --block 64 --arg "x=randn(4, 100)" --arg "y=zeros(4, 100)" --arg n=100
+
+It reports reads and writes outside the arrays, races within a block, shared memory that is read before it is
+written, misaligned vectors, barriers that part of a block does not reach, and a result that depends on the order in
+which the threads run.
 """
 
 import argparse
@@ -56,7 +62,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="minigrad emulate", description=__doc__.partition("`: ")[2].split("\n\n")[0])
+    description, epilog = __doc__.partition("`: ")[2].split("\n\n", 1)
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("minigrad emulate", None, description, epilog, formatter_class=plain)
     parser.add_argument("file", type=Path, help="a CUDA C file")
     parser.add_argument("--kernel", help="the kernel, by default the file's first; a template as in 'softmax<64>'")
     parser.add_argument("--grid", type=_sizes, default=(1, 1, 1), metavar="X[,Y[,Z]]", help="blocks, by default 1")
@@ -76,6 +84,10 @@ def _read(path: Path) -> str:
 
 
 def _build(text: str, options) -> emulator.Library:
+    if "<<<" in text:
+        raise UserError(
+            f"{options.file} starts kernels itself (<<<...>>>): leave only kernels in it, --grid starts them"
+        )
     kernels = [options.kernel] if options.kernel else emulator.kernel_names(text)
     if not kernels:
         raise UserError(f"{options.file} has no kernel that is no template: choose one, as in --kernel 'softmax<64>'")

@@ -164,6 +164,19 @@ def test_files_that_will_not_do(write, capsys):
     assert "does not compile" in error
 
 
+def test_host_code_is_told_from_kernels(write, capsys):
+    file = write("#include <cuda_runtime.h>\n__global__ void k(float *x) { x[0] = 1; }\n")
+    assert main([file, "--block", "1", "--arg", "x=zeros(1)"]) == 0
+    with pytest.raises(UserError, match=r"starts kernels itself \(<<<\.\.\.>>>\): leave only kernels"):
+        main([write("__global__ void k(float *x) {}\nint main() { k<<<1, 1>>>(nullptr); }\n")])
+
+
+def test_the_help_shows_an_example(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert '// emulate: --grid 4 --block 64 --arg "x=randn(4, 100)"' in capsys.readouterr().out
+
+
 def test_without_a_compiler(write, monkeypatch, capsys):
     def missing():
         raise emulator.CompilerMissing("install one")

@@ -2,6 +2,7 @@
 
 #pragma once
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 namespace emulator {
@@ -10,7 +11,9 @@ namespace emulator {
 // to, followed by c if that is const.
 template <class T>
 void describe(char *&text) {
-    char letter = std::is_class_v<T>            ? 'V'
+    bool is_fp16 = !strcmp(typeid(T).name(), "4fp16");  // common.cuh's
+    char letter = is_fp16                       ? 'f'
+                  : std::is_class_v<T>          ? 'V'
                   : std::is_same_v<T, bool>     ? 'b'
                   : std::is_floating_point_v<T> ? 'f'
                   : std::is_signed_v<T>         ? 'i'

@@ -21,6 +21,9 @@ FAST = ["-O2"]
 CHECKED = ["-O1", "-g", "-DEMULATOR_CHECKED", "-fsanitize=thread,bounds,alignment"]
 BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
 KERNEL = re.compile(rf"__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)")
+CUDA_HEADER = re.compile(
+    r"#\s*include\s*<(?:cuda|cuda_runtime|device_launch_parameters)\.h>"
+)  # emulator.h replaces them
 SHARED_ALIGNED = re.compile(r"__shared__\s+(alignas\s*\([^)]*\))")  # C++ wants these the other way round
 ALIGN = r"(?:(?:__align__|alignas)\s*\(\d+\)\s*)?"
 DYNAMIC = re.compile(rf"{ALIGN}extern\s+{ALIGN}__shared__\s+{ALIGN}([\w:\s]+?)\s*(\w+)\s*\[\s*\]\s*;")
@@ -75,7 +78,7 @@ def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None
         kernels = kernel_names(text)
     calls = "\n".join(f"EMULATOR_KERNEL({number}, {name})" for number, name in enumerate(kernels))
     # Dynamic shared memory has one place for all its names; #line keeps the file's own numbering.
-    body = SHARED_ALIGNED.sub(r"\1 __shared__", text)
+    body = SHARED_ALIGNED.sub(r"\1 __shared__", CUDA_HEADER.sub("", text))
     body = DYNAMIC.sub(r"\1 *const \2 = reinterpret_cast<\1 *>(emulator::dynamic_shared());", body)
     source = f'#line 1 "{path.name}"\n{body}\n#include "entry.h"\n{calls}\n'
     flags = FLAGS + (CHECKED if checked else FAST) + [f"-D{name}={value}" for name, value in sorted(defines.items())]
