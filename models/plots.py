@@ -1,10 +1,11 @@
-"""The picture at the end of a training run: loss against step."""
+"""The pictures: loss against step at the end of a run, words on a plane, and what a recurrent network remembers."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
+import minigrad as mg
 from models.log import read_log
 
 TOKEN_LOSS = "cross-entropy (nats per token)"
@@ -86,3 +87,32 @@ def running_mean(values: list[float]) -> np.ndarray:
     low = np.maximum(np.arange(len(values)) - radius, 0)
     high = np.minimum(np.arange(len(values)) + radius + 1, len(values))
     return (totals[high] - totals[low]) / (high - low)
+
+
+def plot_hidden_units(model, tokenizer, text: str, path: str | os.PathLike, units: int = 24) -> Path:
+    """Draw what a recurrent model's last layer remembers while it reads a text: a column a token, a row a unit.
+
+    Of all units those are shown that hold a value longest (whose neighbours in time are most alike), the
+    slowest at the top; h goes from -1 to 1.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ids = tokenizer.encode(text)
+    with mg.no_grad():
+        hidden = model.hidden(ids[None])[0][:, 0].to("cpu").numpy()  # (time, hidden_size)
+    change = (np.diff(hidden, axis=0) ** 2).sum(0) / (((hidden - hidden.mean(0)) ** 2).sum(0) + 1e-6)
+    shown = hidden[:, np.argsort(change)[:units]].T  # (units, time)
+
+    figure = Figure(figsize=(max(6, 0.145 * len(ids)), 0.5 + 0.145 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    labels = [tokenizer.decode([id]).replace("\n", "↵").replace(" ", "·") for id in ids]
+    axes.set_xticks(range(len(ids)), labels, fontsize=8, family="monospace")
+    axes.set_yticks([])
+    axes.set_ylabel("hidden units, the slowest at the top")
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01, label="h")
+    figure.savefig(path, dpi=110)
+    return Path(path)

@@ -87,11 +87,11 @@ class RNNGenerator(nn.Module):
         hidden_size); None stands for the beginning of a text. IndexError names an id that is not in the
         vocabulary.
         """
-        hidden, state = self._hidden(ids, state)
+        hidden, state = self.hidden(ids, state)
         return self.head(hidden).swapaxes(0, 1), state
 
-    def _hidden(self, ids, state):
-        """The last layer's output after every token, (time, batch, hidden_size), and the state."""
+    def hidden(self, ids, state=None):
+        """The last layer's h after every token, (time, batch, hidden_size), and the state after the last one."""
         if ids.ndim != 2 or 0 in ids.shape:
             raise ValueError(f"RNNGenerator: ids {ids.shape}; expected (batch, time), with one token at least")
         if unwrap(ids).dtype.kind not in "iu":
@@ -103,7 +103,7 @@ class RNNGenerator(nn.Module):
 
     def next_logits(self, ids, memory=None):
         """The logits of the one token that follows ids, (batch, vocab_size); with a memory, ids go on from it."""
-        hidden, state = self._hidden(ids, memory.state if memory else None)
+        hidden, state = self.hidden(ids, memory.state if memory else None)
         if memory:
             memory.state = state
         return self.head(hidden[-1])

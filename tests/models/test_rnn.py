@@ -13,6 +13,7 @@ from models.commands.train import main
 from models.errors import UserError
 from models.evaluation import evaluate, mean_loss
 from models.generate import generate, generate_samples, generate_text
+from models.plots import plot_hidden_units
 from models.progress import Silence
 from models.rnn import CELLS, CarriedState, RNNConfig, RNNGenerator
 from models.text.batching import StreamBatches, stream_evaluation_batches
@@ -198,6 +199,17 @@ def test_unknown_characters():
         generate_text(model, CharTokenizer("abc"), "ax")
     tokenizer = CharTokenizer("ab", special_tokens=["<unk>"])
     assert "\ufffd" not in generate_text(model, tokenizer, "ax", max_tokens=200)
+
+
+def test_the_picture_of_what_it_remembers(tmp_path):
+    from matplotlib.image import imread
+
+    text = "the quick brown fox\njumps over"
+    model, tokenizer = small(vocab_size=24, hidden_size=40), CharTokenizer.from_text(text)
+    image = imread(plot_hidden_units(model, tokenizer, text, tmp_path / "units.png", units=10))
+    assert image.shape[1] > image.shape[0] > 50
+    assert (image[..., 0] > image[..., 2] + 0.1).any()  # positive values are red,
+    assert (image[..., 2] > image[..., 0] + 0.1).any()  # negative ones blue
 
 
 # The commands.
