@@ -5,6 +5,7 @@ minigrad train glove --data shakespeare --out runs/glove --x-max 10
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -151,6 +152,11 @@ def run_steps(
         started = time.perf_counter()
         for loss, amount in trainer:
             now = time.perf_counter()
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"step {trainer.step}: the loss became {loss}. Try a learning rate below "
+                    f"{trainer.training.learning_rate:g}. The last checkpoint, in {run.out}, is untouched"
+                )
             speed = amount / (now - started)
             log.write({"step": trainer.step, "loss": loss, f"{unit}_per_second": round(speed)})
             show.update(trainer.step, loss, speed)
