@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -59,21 +59,18 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
-    def encode(self, sentences: Iterable[Sequence[str]]) -> EncodedText:
+    def encode(self, sentences: Sequence[Sequence[str]]) -> EncodedText:
         """The sentences as ids; words that are not in the vocabulary are left out, and then empty sentences."""
-        get = self.index.get
-        pieces, lengths = [], []
-        for words in sentences:
-            ids = [i for i in map(get, words) if i is not None]
-            pieces.append(ids)
-            lengths.append(len(ids))
-        ids = np.fromiter(chain.from_iterable(pieces), np.int32, sum(lengths))
-        return EncodedText(ids, _cut(np.array(lengths, np.int64)))
+        found = np.fromiter(map(self.index.get, chain.from_iterable(sentences), repeat(-1)), np.int32)
+        known = found >= 0
+        before = np.concatenate([[0], np.cumsum(known)])  # known words before each word
+        ends = np.cumsum(np.fromiter(map(len, sentences), np.int64, len(sentences)))
+        return EncodedText(found[known], _cut(before[ends]))
 
 
-def _cut(lengths: np.ndarray) -> np.ndarray:
-    """Offsets of sentences of these lengths, the long ones in pieces and the empty ones gone."""
-    ends = np.cumsum(lengths)
-    long_ones = np.flatnonzero(lengths > LONGEST_SENTENCE)
-    cuts = [np.arange(ends[i] - lengths[i], ends[i], LONGEST_SENTENCE) for i in long_ones]
-    return np.unique(np.concatenate([[0], ends, *cuts])).astype(np.int64)
+def _cut(ends: np.ndarray) -> np.ndarray:
+    """Offsets of sentences that end there, the long ones in pieces and the empty ones gone."""
+    offsets = np.unique(np.concatenate([[0], ends]))
+    long_ones = np.flatnonzero(np.diff(offsets) > LONGEST_SENTENCE)
+    cuts = [np.arange(offsets[i], offsets[i + 1], LONGEST_SENTENCE) for i in long_ones]
+    return np.unique(np.concatenate([offsets, *cuts])).astype(np.int64)

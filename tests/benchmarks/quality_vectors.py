@@ -15,9 +15,10 @@ import numpy as np
 import minigrad as mg
 from models.glove import GloVe, GloVeConfig, GloVeTraining
 from models.recipes.vectors import read_texts
+from models.text import datasets
 from models.vectors import adagrad, hogwild
 from models.vectors.cooccurrence import count_cooccurrences
-from models.vectors.evaluation import evaluate_vectors
+from models.vectors.evaluation import SIMILARITIES, analogies, similarities
 from models.vectors.vocabulary import Vocabulary, split_sentences
 from models.vectors.word_vectors import WordVectors
 from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTraining
@@ -65,9 +66,9 @@ def glove(sentences, vocabulary, text, kind, seed, options):
 
 
 def figures(vectors) -> list[float]:
-    found = evaluate_vectors(vectors)
-    every = found["3cosadd"][-1]
-    return [*(row.correlation for row in found["similarities"]), every.correct / max(every.known, 1)]
+    rows = analogies(vectors, datasets.analogies())
+    answered = sum(row.correct for row in rows) / max(sum(row.known for row in rows), 1)
+    return [*(similarities(vectors, datasets.similarity(name)).correlation for name in SIMILARITIES), answered]
 
 
 def main() -> None:
@@ -85,7 +86,7 @@ def main() -> None:
     vocabulary = Vocabulary.from_sentences(sentences, 5)
     text = vocabulary.encode(sentences)
     print(f"{options.data}: {len(text.ids):,} words, {len(vocabulary):,} different; {options.epochs} epochs\n")
-    print("| vectors | WordSim-353 | SimLex-999 | analogies |\n|---|---|---|---|")
+    print("| vectors | WordSim-353 | SimLex-999 | analogies |\n|---|---|---|---|", flush=True)
     jobs = [
         (f"{side} {architecture}, {output}", {"ours": ours, "gensim": gensims}[side], (architecture, output))
         for architecture, output in itertools.product(options.kinds.split(","), options.outputs.split(","))
@@ -97,7 +98,10 @@ def main() -> None:
     for name, make, kind in jobs:
         rows = [figures(make(sentences, vocabulary, text, kind, seed, options)) for seed in range(options.seeds)]
         mean, deviation = np.mean(rows, 0), np.std(rows, 0)
-        print(f"| {name} | " + " | ".join(f"{m:.3f} ± {d:.3f}" for m, d in zip(mean, deviation, strict=True)) + " |")
+        print(
+            f"| {name} | " + " | ".join(f"{m:.3f} ± {d:.3f}" for m, d in zip(mean, deviation, strict=True)) + " |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

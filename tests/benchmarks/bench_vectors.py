@@ -1,0 +1,128 @@
+"""Training word vectors, beside gensim: seconds for an epoch over the same sentences, each side by turns.
+
+    python -m tests.benchmarks.bench_vectors            word2vec against gensim, the better of 1 and 2 workers
+    python -m tests.benchmarks.bench_vectors --glove    cells/s of GloVe, which has no opponent here
+
+Both sides get lists of words, with the vocabulary built: an epoch is what `train` does, looking the words up included.
+"""
+
+import argparse
+import itertools
+import time
+
+import numpy as np
+
+from tests.benchmarks.turns import compare_all, machine
+
+DATA, DIM, WINDOW, MIN_COUNT, NEGATIVES, SUBSAMPLE, EPOCHS = "shakespeare", 100, 5, 5, 5, 1e-3, 1
+KINDS = list(itertools.product(("skip-gram", "cbow"), ("negative-sampling", "hierarchical-softmax")))
+
+
+def sentences():
+    from models.text import corpora
+    from models.vectors.vocabulary import split_sentences
+
+    return split_sentences(corpora.text(DATA))
+
+
+def ours():
+    """{kind: a training of EPOCHS epochs}, on all threads."""
+    from models.vectors.hogwild import HogwildTrainer
+    from models.vectors.vocabulary import Vocabulary
+    from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTraining
+
+    text = sentences()
+    vocabulary = Vocabulary.from_sentences(text, MIN_COUNT)
+
+    def step(architecture, output):
+        model = Word2Vec(Word2VecConfig(len(vocabulary), DIM, architecture, output, NEGATIVES), vocabulary.counts)
+
+        def train():
+            training = Word2VecTraining(EPOCHS, WINDOW, SUBSAMPLE)
+            for _ in HogwildTrainer(model, vocabulary, vocabulary.encode(text), training):
+                pass
+
+        return train
+
+    return {f"{architecture}, {output}": step(architecture, output) for architecture, output in KINDS}
+
+
+def gensim(workers):
+    from gensim.models import Word2Vec
+
+    text = sentences()
+
+    def step(architecture, output):
+        model = Word2Vec(
+            vector_size=DIM,
+            window=WINDOW,
+            min_count=MIN_COUNT,
+            sg=int(architecture == "skip-gram"),
+            hs=int(output == "hierarchical-softmax"),
+            negative=NEGATIVES * (output == "negative-sampling"),
+            sample=SUBSAMPLE,
+            workers=workers,
+        )
+        model.build_vocab(text)
+        return lambda: model.train(text, total_examples=model.corpus_count, epochs=EPOCHS)
+
+    return {f"{architecture}, {output}": step(architecture, output) for architecture, output in KINDS}
+
+
+def gensim_1():
+    return gensim(1)
+
+
+def gensim_2():
+    return gensim(2)
+
+
+def word2vec(rounds: int) -> None:
+    here = "tests.benchmarks.bench_vectors"
+    alone = compare_all("gensim, 1 worker", f"{here}:ours", f"{here}:gensim_1", {}, rounds=rounds)
+    both = compare_all("gensim, 2 workers", f"{here}:ours", f"{here}:gensim_2", {}, rounds=rounds)
+    words = sum(map(len, sentences())) * EPOCHS
+    print("| work | ours, words/s | gensim's best, words/s | its workers | ratio |\n|---|---|---|---|---|")
+    for a, b in zip(alone, both, strict=True):
+        ours, theirs = min(a.ours, b.ours), min(a.theirs, b.theirs)
+        workers = 1 if a.theirs < b.theirs else 2
+        print(f"| {a.work} | {words / ours:,.0f} | {words / theirs:,.0f} | {workers} | {theirs / ours:.2f} |")
+
+
+def glove() -> None:
+    import minigrad as mg
+    from models.glove import GloVe, GloVeConfig, GloVeTraining
+    from models.vectors.adagrad import HogwildTrainer
+    from models.vectors.cooccurrence import count_cooccurrences
+    from models.vectors.vocabulary import Vocabulary
+
+    text = sentences()
+    vocabulary = Vocabulary.from_sentences(text, MIN_COUNT)
+    encoded = vocabulary.encode(text)
+    count_cooccurrences(encoded, len(vocabulary), 10)  # compiles
+    started = time.perf_counter()
+    cells = count_cooccurrences(encoded, len(vocabulary), 10)
+    seconds = time.perf_counter() - started
+    print(f"counting {len(encoded.ids):,} words, window 10: {seconds:.2f} s, {len(cells.counts):,} cells\n")
+    print("| GloVe | threads | cells/s |\n|---|---|---|")
+    for dim, threads in itertools.product((50, 100, 300), (1, 2)):
+        mg.threads.set_num_threads(threads)
+        trainer = HogwildTrainer(GloVe(GloVeConfig(len(vocabulary), dim)), cells, GloVeTraining(epochs=2))
+        times, started = [], time.perf_counter()
+        for _, done in trainer:
+            now = time.perf_counter()
+            times.append((now - started) / done)
+            started = now
+        print(f"| {dim}-d | {threads} | {1 / np.median(times[1:]):,.0f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--glove", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    print(f"{machine()}\n")
+    if arguments.glove:
+        glove()
+    else:
+        word2vec(arguments.rounds)
