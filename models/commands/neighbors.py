@@ -55,7 +55,7 @@ def show(
         for word, score in found:
             print(f"  {word:{width}}  {score:.3f}")
     if plot:
-        rows = [vectors[word] for group in groups.values() for word in group]
+        rows = vectors.units[[vectors.id(word) for group in groups.values() for word in group]]
         points = pca(rows) if projection == "pca" else tsne(rows, perplexity=count)
         print(f"picture {plot_words(groups, points, plot)}")
 
