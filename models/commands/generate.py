@@ -54,6 +54,10 @@ def write(
     checkpoint = load_checkpoint(directory, with_optimizer=False)
     if checkpoint.tokenizer is None:
         raise UserError(f"{directory} was saved without a tokenizer: it cannot write text")
+    if hasattr(checkpoint.model, "vectors"):
+        raise UserError(
+            f"{directory} holds word vectors, which write no text: try `minigrad neighbors {directory} WORD`"
+        )
     model, tokenizer = checkpoint.model.to(choose_device(device)), checkpoint.tokenizer
     options = {
         "max_tokens": max_tokens,

@@ -11,7 +11,7 @@ import numpy as np
 from models.text.files import DataError
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")  # with inner apostrophes and hyphens: o'er, to-night
-SENTENCE_END = re.compile(r"[.!?。！？]+|\n\s*\n")
+SENTENCE_END = re.compile(r"[.!?。！？]+|\n\s*\n|(?<=[^\n]{200})\n")  # a line that long is a paragraph
 LONGEST_SENTENCE = 1000  # what is longer is cut, as the C program does
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from models.errors import UserError
 
 METHODS = ("3cosadd", "3cosmul")
+SUGGESTED = 50_000  # of the first words, the most frequent ones, an unknown word may be a misspelling
 _EPSILON = 0.001  # Levy & Goldberg's, against division by 0
 
 
@@ -70,7 +71,7 @@ class WordVectors:
         for form in (word, word.lower()):
             if form in self.index:
                 return self.index[form]
-        close = difflib.get_close_matches(word.lower(), self.words, n=3)
+        close = difflib.get_close_matches(word.lower(), self.words[:SUGGESTED], n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "and none is spelt like it"
         raise UserError(f"{word!r} is not among the {len(self):,} words: {hint}")
 

@@ -19,7 +19,7 @@ from models.text import datasets
 from models.vectors import adagrad, hogwild
 from models.vectors.cooccurrence import count_cooccurrences
 from models.vectors.evaluation import SIMILARITIES, analogies, similarities
-from models.vectors.vocabulary import Vocabulary, split_sentences
+from models.vectors.vocabulary import LONGEST_SENTENCE, Vocabulary, split_sentences
 from models.vectors.word_vectors import WordVectors
 from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTraining
 
@@ -83,6 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     options.learning_rate = {"skip-gram": 0.025, "cbow": options.cbow_learning_rate}
     sentences = split_sentences(read_texts(options.data))
+    sentences = [s[at : at + LONGEST_SENTENCE] for s in sentences for at in range(0, len(s), LONGEST_SENTENCE)]
     vocabulary = Vocabulary.from_sentences(sentences, 5)
     text = vocabulary.encode(sentences)
     print(f"{options.data}: {len(text.ids):,} words, {len(vocabulary):,} different; {options.epochs} epochs\n")

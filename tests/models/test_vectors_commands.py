@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.checkpoint import load_checkpoint
-from models.commands import evaluate, neighbors, train
+from models.commands import evaluate, generate, neighbors, train
 from models.errors import UserError
 from models.log import read_log
 from models.text import datasets
@@ -67,6 +67,8 @@ def test_a_whole_run(name, text, tmp_path, capsys):
     assert {word for word, _ in vectors.most_similar("king", count=2)} <= {
         "queen", "prince", "reigns", "rules", "commands", "palace"
     }  # fmt: skip
+    with pytest.raises(UserError, match="holds word vectors, which write no text: try `minigrad neighbors"):
+        generate.main([str(out)])
     assert neighbors.main([str(out), "king", "cat", "--count", "2"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "king"
 

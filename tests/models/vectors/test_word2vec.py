@@ -186,6 +186,8 @@ def test_split_sentences():
     assert split_sentences("O'er the to-night hill. 'Tis!\n\nROMEO:\nHow?? Élan 你好。是") == [
         ["o'er", "the", "to-night", "hill"], ["tis"], ["romeo", "how"], ["élan", "你好"], ["是"],
     ]  # fmt: skip
+    line = "so on " * 40
+    assert len(split_sentences(f"{line}\n{line}\nand on\nand on")) == 3  # paragraphs, then lines of verse
 
 
 def test_rare_words_and_empty_sentences_are_left_out_and_long_ones_cut():
