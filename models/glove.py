@@ -128,11 +128,12 @@ class GloVeTrainer:
 
     def __init__(self, model: GloVe, cells: Cooccurrences, training: GloVeTraining, batch_size: int = 1):
         self.model, self.training, self.batch_size = model, training, batch_size
+        self.learning_rate = training.learning_rate
         order = np.random.Generator(np.random.PCG64(training.seed)).permutation(len(cells.counts))
         counts = cells.counts[order]
         self.rows, self.columns, self.logs = cells.rows[order], cells.columns[order], np.log(counts)
         self.weights = np.minimum(counts / np.float32(training.x_max), 1) ** np.float32(training.alpha)
-        self.optimizer = Adagrad(model.parameters(), lr=training.learning_rate, initial_accumulator_value=1.0)
+        self.optimizer = Adagrad(model.parameters(), lr=self.learning_rate, initial_accumulator_value=1.0)
         self.cells_a_step = PART * PARTS_A_STEP
         self.steps_an_epoch = math.ceil(len(counts) / self.cells_a_step)
         self.steps, self.step = training.epochs * self.steps_an_epoch, 0

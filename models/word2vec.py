@@ -9,7 +9,9 @@
 
 Every word has a vector in a table, the embedding; the mean h of some of them predicts a word of the output
 layer. Skip-gram: h is the vector of the word in the middle of a window, and predicts each other word in it.
-CBOW (continuous bag of words): h is the mean of all others, and predicts the word in the middle.
+CBOW (continuous bag of words): h is the mean of all m others, and predicts the word in the middle. Each of them gets
+1/m of the gradient. The authors' program leaves the 1/m out; with it, and a learning rate to match, the vectors
+are better (Irsoy et al. 2021, "Corrected CBOW performs as well as skip-gram").
 A softmax over all words would take too long, so the output layer is one of nn's two for large vocabularies.
 
 `Word2Vec.forward` is the model, and `Word2VecTrainer` teaches it through the engine, to be read. HogwildTrainer
@@ -30,6 +32,7 @@ from models.errors import UserError
 from models.vectors.vocabulary import EncodedText, Vocabulary
 from nn.optim import SGD
 
+LEARNING_RATES = {"skip-gram": 0.025, "cbow": 0.15}
 PART = 10_000  # words whose random numbers come from one state, and that share a learning rate
 PARTS_A_STEP = 16
 
@@ -75,8 +78,8 @@ class Word2VecTraining:
     """The farthest neighbours to look at; for each word drawn anew from 1 to this."""
     subsample: float = 1e-3
     """Words whose share of the text is above this are left out at random; 0: none is."""
-    learning_rate: float = 0.025
-    """Where it starts; it falls in a straight line to min_learning_rate."""
+    learning_rate: float | None = None
+    """Where it starts, to fall in a straight line to min_learning_rate; 0.025 for skip-gram, 0.15 for CBOW."""
     min_learning_rate: float = 1e-4
     """Learning rate at the end."""
     seed: int = 0
@@ -87,8 +90,12 @@ class Word2VecTraining:
             ("epochs", self.epochs >= 1, "a whole number above 0"),
             ("window", self.window >= 1, "a whole number above 0"),
             ("subsample", 0 <= self.subsample < math.inf, "a number, 0 or above"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0"),
-            ("min_learning_rate", 0 <= self.min_learning_rate <= self.learning_rate, "0 to the learning rate"),
+            ("learning_rate", self.learning_rate is None or 0 < self.learning_rate < math.inf, "a number above 0"),
+            (
+                "min_learning_rate",
+                0 <= self.min_learning_rate <= (self.learning_rate or 0.025),
+                "0 to the learning rate",
+            ),
             ("seed", self.seed >= 0, "a whole number, 0 or above"),
         ):
             if not fits:
@@ -166,6 +173,7 @@ class Word2VecTrainer:
         self.parts = np.unique(np.append(np.searchsorted(text.offsets, np.arange(0, len(text.ids), PART)), len(text)))
         self.steps_an_epoch = math.ceil((len(self.parts) - 1) / PARTS_A_STEP)
         self.steps, self.step = training.epochs * self.steps_an_epoch, 0
+        self.learning_rate = training.learning_rate or LEARNING_RATES[model.config.architecture]
         self.longest = int(np.diff(text.offsets).max())
         self.keep = draws.keep_thresholds(vocabulary.counts, training.subsample)
         self.noise = draws.noise_table(vocabulary.counts)
@@ -200,7 +208,7 @@ class Word2VecTrainer:
         """Of the parts from first to last, float32, by how much of all epochs lies behind each."""
         words = self.text.offsets[self.parts[first:last]]
         progress = (epoch + words / len(self.text.ids)) / self.training.epochs
-        start, end = self.training.learning_rate, self.training.min_learning_rate
+        start, end = self.learning_rate, self.training.min_learning_rate
         return (start + (end - start) * progress).astype(np.float32)
 
     def batches(self, epoch: int, part: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

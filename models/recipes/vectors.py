@@ -155,7 +155,7 @@ def run_steps(
             if not math.isfinite(loss):
                 raise UserError(
                     f"step {trainer.step}: the loss became {loss}. Try a learning rate below "
-                    f"{trainer.training.learning_rate:g}. The last checkpoint, in {run.out}, is untouched"
+                    f"{trainer.learning_rate:g}. The last checkpoint, in {run.out}, is untouched"
                 )
             speed = amount / (now - started)
             log.write({"step": trainer.step, "loss": loss, f"{unit}_per_second": round(speed)})

@@ -29,7 +29,7 @@ class HogwildTrainer(GloVeTrainer):
         if self.tables is None:  # only now, because the optimiser may have loaded its sums
             self.tables = self._tables()
         cells = (array[first:last] for array in (self.rows, self.columns, self.logs, self.weights))
-        return float(fit_cells(*self.tables, *cells, np.float32(self.training.learning_rate)).sum())
+        return float(fit_cells(*self.tables, *cells, np.float32(self.learning_rate)).sum())
 
     def _tables(self) -> list[np.ndarray]:
         """Weights and biases of words and of neighbours, then AdaGrad's sums for them."""

@@ -23,15 +23,14 @@ from models.vectors.vocabulary import LONGEST_SENTENCE, Vocabulary, split_senten
 from models.vectors.word_vectors import WordVectors
 from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTraining
 
-DATA = "shakespeare,lee,reuters-text,20newsgroups-text"
+DATA = "shakespeare,lee,reuters-text"
 
 
 def ours(sentences, vocabulary, text, kind, seed, options):
     architecture, output = kind
     mg.manual_seed(seed)
     model = Word2Vec(Word2VecConfig(len(vocabulary), 100, architecture, output), vocabulary.counts)
-    training = Word2VecTraining(options.epochs, seed=seed, learning_rate=options.learning_rate[architecture])
-    for _ in hogwild.HogwildTrainer(model, vocabulary, text, training):
+    for _ in hogwild.HogwildTrainer(model, vocabulary, text, Word2VecTraining(options.epochs, seed=seed)):
         pass
     return WordVectors(vocabulary.words, model.vectors())
 
@@ -79,9 +78,7 @@ def main() -> None:
     parser.add_argument("--kinds", default="skip-gram,cbow")
     parser.add_argument("--outputs", default="negative-sampling")
     parser.add_argument("--sides", default="ours,gensim,glove")
-    parser.add_argument("--cbow-learning-rate", type=float, default=0.025)
     options = parser.parse_args()
-    options.learning_rate = {"skip-gram": 0.025, "cbow": options.cbow_learning_rate}
     sentences = split_sentences(read_texts(options.data))
     sentences = [s[at : at + LONGEST_SENTENCE] for s in sentences for at in range(0, len(s), LONGEST_SENTENCE)]
     vocabulary = Vocabulary.from_sentences(sentences, 5)
