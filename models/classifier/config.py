@@ -7,7 +7,7 @@ from models.errors import UserError
 
 Body = Literal[
     "naive-bayes", "complement-naive-bayes", "logistic", "svm", "forest",
-    "average", "mlp", "textcnn", "transformer",
+    "average", "mlp", "textcnn", "lstm", "gru", "bilstm", "transformer",
 ]  # fmt: skip
 BODIES: tuple[str, ...] = get_args(Body)
 

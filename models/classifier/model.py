@@ -12,6 +12,7 @@ from models.classifier.bag import Bag
 from models.classifier.batches import batches_by_length
 from models.classifier.config import ClassifierConfig
 from models.classifier.mlp import MLP
+from models.classifier.recurrent import LAYERS, Recurrent
 from models.classifier.textcnn import TextCNN
 from models.classifier.transformer import Transformer
 from models.placement import tensors_for
@@ -22,6 +23,7 @@ BODIES: dict[str, type[nn.Module]] = {
     "average": AveragedEmbeddings,
     "mlp": MLP,
     "textcnn": TextCNN,
+    **dict.fromkeys(LAYERS, Recurrent),
     "transformer": Transformer,
 }
 AT_ONCE = 64  # texts that are predicted in one batch

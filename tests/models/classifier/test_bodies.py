@@ -13,7 +13,7 @@ from models.classifier.pooling import AttentionPooling
 from tests.models.classifier.problems import reviews, topics
 
 BAGS = ("naive-bayes", "complement-naive-bayes", "logistic", "svm", "forest")
-NEURAL = ("average", "mlp", "textcnn", "transformer")
+NEURAL = ("average", "mlp", "textcnn", "lstm", "gru", "bilstm", "transformer")
 SMALL = {
     "min_count": 1, "buckets": 4096, "embedding_dim": 16, "hidden_size": 16, "num_heads": 2, "filters": 12,
     "dropout": 0.1, "max_length": 24,
@@ -154,6 +154,30 @@ def test_textcnn_parity():
         return torch.cat(found, 1) @ state["output.weight"].T + state["output.bias"]
 
     assert_parity(torch, model("textcnn"), forward)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("body", ["lstm", "gru", "bilstm"])
+def test_recurrent_parity(body):
+    torch = pytest.importorskip("torch")
+
+    def forward(state, ids, lengths):
+        both = body == "bilstm"
+        layer = (torch.nn.GRU if body == "gru" else torch.nn.LSTM)(16, 16, 2, batch_first=True, bidirectional=both)
+        own = {name: state[f"recurrent.{name}"] for name, _ in layer.named_parameters()}
+        hidden = []
+        for row, length in zip(ids, lengths, strict=True):  # one by one: no packing
+            x = state["embedding.weight"][row[:length]][None]
+            y, _ = torch.func.functional_call(layer, own, (x,))
+            if both:
+                u = torch.tanh(y @ state["pooling.project.weight"].T + state["pooling.project.bias"])
+                alpha = torch.softmax((u @ state["pooling.query.weight"].T)[..., 0], 1)
+                hidden.append((alpha[..., None] * y).sum(1)[0])
+            else:
+                hidden.append(y[0, -1])
+        return torch.stack(hidden) @ state["output.weight"].T + state["output.bias"]
+
+    assert_parity(torch, model(body, num_layers=2), forward)
 
 
 @pytest.mark.parity

@@ -47,8 +47,9 @@ def losses(directory):
     ]
 
 
-@pytest.mark.parametrize("body", ["average", "textcnn", "transformer"])
-@pytest.mark.parametrize("stop", [2, 6])
+@pytest.mark.parametrize(
+    ("body", "stop"), [("average", 2), ("textcnn", 6), ("bilstm", 2), ("gru", 6), ("transformer", 6)]
+)
 def test_resumed_equals_unbroken(body, stop, tmp_path):
     def start(directory):
         made = classifier(body, dropout=0.3)
