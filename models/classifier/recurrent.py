@@ -4,14 +4,13 @@ A bidirectional LSTM reads it from both ends, and attention chooses among the st
 (Yang et al. 2016, section 2.2; Lin et al. 2017).
 """
 
-from nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
 import minigrad as mg
 import nn
 from minigrad.tensor import to_numpy
 from models.classifier.average import token_embedding
 from models.classifier.config import ClassifierConfig
 from models.classifier.pooling import AttentionPooling, padding_mask
+from nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "bilstm": nn.LSTM}
 

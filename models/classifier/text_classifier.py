@@ -20,6 +20,7 @@ from models.classifier.config import ClassifierConfig
 from models.classifier.evaluation import ClassifierEvaluation, evaluation
 from models.classifier.labels import class_weights
 from models.classifier.model import ClassifierModel
+from models.classifier.synonyms import synonym_table
 from models.classifier.training import FitConfig, make_trainer
 from models.classifier.vocabulary import make_tokenizer
 from models.errors import UserError
@@ -27,6 +28,7 @@ from models.text.datasets import encode_labels
 from models.text.labelled import Label
 from models.text.tokenizer import Tokenizer
 from models.trainer import Result, Trainer
+from models.vectors.word_vectors import WordVectors
 
 MAX_CHARACTERS = 10_000_000  # of one text; a longer one is a file of texts read as one
 VALIDATION = 10  # every so manieth text, where no validation texts are given
@@ -111,6 +113,8 @@ class TextClassifier:
         """What teaches a neural body, after build; options are make_trainer's."""
         parts = [(self.encode(texts), self.encode_labels(labels)) for texts, labels in (train, validation)]
         synonyms = None
+        if fit.synonym_rate:
+            synonyms = synonym_table(WordVectors.load(fit.vectors), self.tokenizer)
         return make_trainer(self.model, *parts, fit, synonyms, tokenizer=self.tokenizer, **options)
 
     # Using.

@@ -43,6 +43,10 @@ class FitConfig:
     """Augmentation: the probability of leaving out a token."""
     token_swap: float = 0.0
     """Augmentation: the share of tokens that change places."""
+    synonym_rate: float = 0.0
+    """Augmentation: the probability of replacing a word by one with a like vector, of --vectors."""
+    vectors: str = ""
+    """Word vectors for synonyms: a run of `minigrad train word2vec` or glove, or a file of vectors."""
     seed: int = 0
     """Of everything random: weights, order, dropout, augmentation."""
 
@@ -58,8 +62,10 @@ class FitConfig:
         rate = self.learning_rate
         check("learning_rate", rate is None or 0 < rate < math.inf, "a number above 0")
         check("weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
-        for name in ("token_dropout", "token_swap"):
+        for name in ("token_dropout", "token_swap", "synonym_rate"):
             check(name, 0 <= getattr(self, name) < 1, "a probability, from 0 to below 1")
+        if self.synonym_rate and not self.vectors:
+            raise UserError(f"synonym_rate={self.synonym_rate}: name the word vectors to find synonyms by in vectors")
 
 
 def make_trainer(
@@ -78,7 +84,7 @@ def make_trainer(
     extra, options     Trainer's: tokenizer, directory, log, quiet
     """
     config = model.config
-    augment: Change | None = augmentation(fit.token_dropout, fit.token_swap, 0.0, synonyms)
+    augment: Change | None = augmentation(fit.token_dropout, fit.token_swap, fit.synonym_rate, synonyms)
     batches = TextBatches(*train, fit.batch_size, config.pad_id, fit.seed, augment)
     rate = fit.learning_rate or model.body.learning_rate
     steps = fit.epochs * len(batches)

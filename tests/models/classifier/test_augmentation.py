@@ -1,10 +1,15 @@
 """Augmentation: what it may change, how much, and that a text survives it."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import ClassifierConfig, FitConfig, TextClassifier, UserError
 from models.classifier.augmentation import augmentation, drop_tokens, replace_by_synonyms, swap_tokens
+from models.classifier.synonyms import synonym_table
+from models.text.tokenizers import CharTokenizer, WordTokenizer
+from models.vectors.word_vectors import WordVectors
 
 TEXTS = st.lists(st.integers(0, 9), min_size=1, max_size=30).map(np.array)
 PROBABILITIES = st.floats(0, 0.99)
@@ -30,6 +35,44 @@ def test_how_much_changes():
     assert abs((swap_tokens(ids, rng, 0.2) != ids).mean() - 0.2) < 0.03  # some places are drawn twice
     synonyms = np.arange(1, 20_001)[:, None] % 20_000
     assert abs((replace_by_synonyms(ids, rng, 0.2, synonyms) != ids).mean() - 0.2) < 0.01
+
+
+VECTORS = WordVectors(
+    ["Oil", "petroleum", "crude", "wheat", "corn", "unused"],
+    np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [1, 0]]),
+)
+
+
+def test_synonyms_are_words_of_the_vocabulary_that_point_the_same_way():
+    tokenizer = WordTokenizer(["petroleum", "wheat", "crude", "the", "corn"], special_tokens=["<unk>", "<pad>"])
+    table = synonym_table(VECTORS, tokenizer)
+    of = {word: {tokenizer.words[i] for i in row} for word, row in zip(tokenizer.words, table, strict=False)}
+    assert of["petroleum"] == {"petroleum", "crude"}  # and not "Oil", which the texts do not have
+    assert of["wheat"] == {"wheat", "corn"}
+    assert of["the"] == {"the"}
+    assert (table[5:] == [[5], [6]]).all()
+
+
+def test_synonyms_in_training(tmp_path):
+    VECTORS.save(tmp_path / "vectors.txt")
+    texts, labels = ["oil petroleum crude"] * 12 + ["wheat corn"] * 12, ["a"] * 12 + ["b"] * 12
+    classifier = TextClassifier(ClassifierConfig(body="average", min_count=1, embedding_dim=4, buckets=8))
+    classifier.fit(texts, labels, fit=FitConfig(epochs=2, synonym_rate=0.5, vectors=str(tmp_path / "vectors.txt")))
+    classifier.build(texts, labels)
+    drawn = classifier.trainer(
+        (texts, labels), (texts, labels), FitConfig(synonym_rate=0.9, vectors=str(tmp_path / "vectors.txt"))
+    ).batches
+    changed = {tuple(row[row != classifier.config.pad_id]) for row in next(drawn)[0]}
+    assert len(changed) > 5
+
+
+def test_synonyms_that_cannot_be_had():
+    with pytest.raises(UserError, match=r"synonym_rate=0\.1: name the word vectors"):
+        FitConfig(synonym_rate=0.1)
+    with pytest.raises(UserError, match="tokens of these texts are of type char"):
+        synonym_table(VECTORS, CharTokenizer("ab"))
+    with pytest.raises(UserError, match="have none of the texts' 1 words"):
+        synonym_table(VECTORS, WordTokenizer(["zebra"]))
 
 
 def test_all_in_turn():
