@@ -16,9 +16,9 @@ import numpy as np
 
 import minigrad as mg
 from models.checkpoint import load_checkpoint, save_checkpoint
+from models.classifier.class_weights import class_weights
 from models.classifier.config import ClassifierConfig
 from models.classifier.evaluation import ClassifierEvaluation, evaluation
-from models.classifier.labels import class_weights
 from models.classifier.model import ClassifierModel
 from models.classifier.synonyms import synonym_table
 from models.classifier.training import FitConfig, make_trainer

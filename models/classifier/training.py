@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from models.classifier.augmentation import Change, augmentation
 from models.classifier.batches import TextBatches, batches_by_length
-from models.classifier.labels import class_weights
+from models.classifier.class_weights import class_weights
 from models.classifier.model import AT_ONCE, ClassifierModel
 from models.errors import UserError
 from models.placement import tensors_for

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.classifier.labels import class_weights
+from models.classifier.class_weights import class_weights
 from models.errors import UserError
 
 LABELS = ("ham", "spam")
