@@ -9,13 +9,14 @@ class DeviceError(RuntimeError):
 
 
 class OutOfMemoryError(MemoryError):
-    """The GPU has no room for an array."""
+    """There is no room for an array, on the GPU or on the CPU."""
 
 
 def explained(error: Exception, name: str, operands) -> Exception:
     """The error that an operation called `name` is to raise, given what its forward or its rule raised."""
     arrays = [x for x in map(unwrap, operands) if devices.is_array(x)]
-    if len({devices.device_of(x) for x in arrays}) > 1:
+    of_values = isinstance(error, (ValueError, IndexError, MemoryError))  # what no mixture of devices leads to
+    if not of_values and len({devices.device_of(x) for x in arrays}) > 1:
         return DeviceError(_two_devices(name, arrays))
     if isinstance(error, MemoryError) and not isinstance(error, OutOfMemoryError):
         return OutOfMemoryError(f"{name}: {devices.out_of_memory(error)}")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from minigrad.devices import array_module, device_of, is_array, looks_at_values, move
+from minigrad.dtypes import FLOATING
 from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient, is_grad_enabled
 from minigrad.ops.reduce import ValuesAndIndices, dims
@@ -132,7 +133,7 @@ def index_array(index, x):
     index = unwrap(index)
     if not is_array(index):
         return index
-    if index.dtype.kind == "f":
+    if index.dtype.kind in FLOATING:
         raise IndexError(f"indices must be integers or booleans, not {index.dtype}; use .astype('int64')")
     return index if isinstance(index, type(x)) else _host_index(index, x)
 

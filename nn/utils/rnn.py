@@ -16,6 +16,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import ops
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.tensor import unwrap
 
 
@@ -137,7 +138,7 @@ def _batch_sizes(lengths):
 def _rows(x, rows):
     """x[rows], as an embedding looks them up: its gradient is the fast one."""
     rows = array_module(unwrap(x)).asarray(rows)
-    if x.ndim == 2 and unwrap(x).dtype.kind == "f":
+    if x.ndim == 2 and unwrap(x).dtype.kind in FLOATING:
         return ops.embedding(rows, x)
     return x[rows]
 
