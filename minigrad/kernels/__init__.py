@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from minigrad.dtypes import FLOATING, is_half
+from minigrad.dtypes import FLOATING, as_dtype, is_half
 from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, no_limit, strict, use
 
 SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
@@ -113,8 +113,11 @@ def _plain_convolution(*args) -> bool:
 def _one_precision(*args) -> bool:
     """q, k and v, and in attention_backward their fellows, are all float32, or all of one half precision."""
     arrays = args[:3] if len(args) == 8 else args[:5]
-    dtype = arrays[0].dtype
-    return (dtype == np.float32 or is_half(dtype)) and all(array.dtype == dtype for array in arrays)
+    return _float32_or_half(arrays[0].dtype) and all(array.dtype == arrays[0].dtype for array in arrays)
+
+
+def _float32_or_half(*dtypes) -> bool:
+    return all(dtype == np.float32 or is_half(dtype) for dtype in dtypes)
 
 
 def _head_limit(*args) -> str | None:
@@ -174,6 +177,17 @@ _kernel("conv1d_max", "conv1d_max")
 _kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
 _kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
 _kernel("embedding_backward", "embedding", cuda=True)
+cast = Kernel(
+    "cast",
+    *_cuda(
+        "cast",
+        "cast",
+        on_gpu=lambda x, dtype: _on_gpu(x) and _float32_or_half(x.dtype, as_dtype(dtype)),
+        in_emulator=lambda x, dtype: not _is_cupy(x) and _float32_or_half(x.dtype, as_dtype(dtype)),
+    ),
+    Implementation("reference", "reference.cast:cast"),
+)
+__all__.append("cast")
 _on_tensor_cores = {
     "on_gpu": lambda *args: _on_gpu(*args) and _one_precision(*args),
     "in_emulator": lambda *args: not any(map(_is_cupy, args)) and _one_precision(*args),
@@ -181,7 +195,9 @@ _on_tensor_cores = {
 }
 _kernel("attention", "attention", worth=_at_least(2048, argument=1), cuda=_on_tensor_cores)  # of keys
 _kernel("attention_backward", "attention", worth=_at_least(2048, argument=2), cuda=_on_tensor_cores)
-for _name in ("lstm", "lstm_backward", "gru", "gru_backward", "rnn", "rnn_backward"):
+for _name in ("lstm", "lstm_backward"):
+    _kernel(_name, "recurrent", cuda={"on_gpu": lambda *args: _float32_on_gpu(*args[:-2])})  # sizes are never there
+for _name in ("gru", "gru_backward", "rnn", "rnn_backward"):
     _kernel(_name, "recurrent")
 for _name in ("adamw", "sgd", "grad_norm"):
     _kernel(_name, "optimizer", cuda=True)

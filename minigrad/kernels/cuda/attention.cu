@@ -8,9 +8,9 @@
 //
 // Arithmetic bounds step 2: 4 query_time key_time head_dim operations a head, half of them if causal.
 //
-//   attention_delta, attention_dkdv, attention_dq   the gradients (algorithm 2): probabilities are found again from lse;
-//       a block owns either keys or queries and passes over the others, so no sum needs an atomic addition, and every
-//       run gives the same bits. That makes two of the seven products that a single pass could share.
+//   attention_delta, attention_dkdv, attention_dq   the gradients (algorithm 2): probabilities are found again from
+//       lse; a block owns either keys or queries and passes over the others, so no sum needs an atomic addition, and
+//       every run gives the same bits. The price: two of the seven products would be shared by a single pass.
 //
 // A grid is (batch * heads, blocks of queries or keys). HEAD_DIM, a multiple of 32, is head_dim and value_dim or more.
 //
@@ -187,7 +187,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
                 for (int m = 0; m < VECTORS; m++)
                     add(result[r][m], weights[(ty() + 16 * r) * SCORES + j], value[m]);
         }
-        __syncthreads();  // before the next keys
+        __syncthreads();  // before the next keys come
     }
 #pragma unroll
     for (int r = 0; r < 4; r++) {
@@ -264,8 +264,8 @@ __device__ __forceinline__ void load_keys(Tiles &tiles, const Problem &p, int ba
     load_tile<KEYS>(tiles.values, at(v, p.v, batch, kv_head, start), p.v.time, rest, p.value_dim);
 }
 
-// dk = sum of dSᵀ q and dv = sum of Pᵀ grad, over the queries of all heads of the group. A block KEYS keys; the grid is
-// (batch * kv heads, blocks of keys). Dynamic shared memory: 2 (QUERIES_BACKWARD + KEYS) PITCH + 2 QUERIES_BACKWARD
+// dk = sum of dSᵀ q and dv = sum of Pᵀ grad, over the queries of all heads of the group. A block KEYS keys; the grid
+// is (batch * kv heads, blocks of keys). Dynamic shared memory: 2 (QUERIES_BACKWARD + KEYS) PITCH + 2 QUERIES_BACKWARD
 // SCORES numbers.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_dkdv(Problem p, const float *grad, const float *q, const float *k, const float *v, const float *lse,

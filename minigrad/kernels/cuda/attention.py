@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.kernels.cuda.cast import NUMBERS
 from minigrad.kernels.cuda.dropout import DROPOUT, dropout_argument
 from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.reference import attention as reference
@@ -16,7 +17,7 @@ from minigrad.kernels.reference import attention as reference
 THREADS, WARPS = 128, 4
 DECODING = 4, 256  # at most so many queries, at least so many keys
 SPLITS, KEYS_A_SPLIT = 2048, 32  # the warps that fill a GPU; the fewest keys of one
-NUMBERS = {"float32": "float", "float16": "fp16", "bfloat16": "bf16"}
+
 HALF_WIDTHS = (32, 64, 80, 96, 128)
 
 _STRIDES = [("batch", "i8"), ("head", "i8"), ("time", "i8")]

@@ -226,8 +226,8 @@ __device__ __forceinline__ void find_gradient(float &score, float &dp, const Mas
     dp = probability * (mask.dropped(dp, i, j) - delta) * mask.p.scale;
 }
 
-// dk and dv of OWNED keys, for which the queries of all heads of the group pass by. The products are transposed, keys by
-// queries. The grid is (batch * kv heads, blocks of keys). Dynamic shared memory: (2 OWNED + 4 PASSING) PITCH numbers
+// dk and dv of OWNED keys, for which the queries of all heads of the group pass by. The products are transposed, keys
+// by queries. The grid is (batch * kv heads, blocks of keys). Dynamic shared memory: (2 OWNED + 4 PASSING) PITCH numbers
 // and 4 PASSING floats.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_dkdv(Problem p, const NUMBER *grad, const NUMBER *q, const NUMBER *k, const NUMBER *v, const float *lse,

@@ -26,9 +26,12 @@
 #define VECTORS 1  // float4 a lane in the vectorised kernels: n is at most 128 * VECTORS
 #endif
 
-__device__ __forceinline__ float reciprocal_std(float squares, int n, float eps) { return 1 / sqrtf(squares / n + eps); }
+__device__ __forceinline__ float reciprocal_std(float squares, int n, float eps) {
+    return 1 / sqrtf(squares / n + eps);
+}
 
-__device__ __forceinline__ float result(float x, float mean, float rstd, const float *weight, const float *bias, int j) {
+__device__ __forceinline__ float result(float x, float mean, float rstd, const float *weight, const float *bias,
+                                        int j) {
     float y = (x - mean) * rstd;
     if (weight) y *= weight[j];
     return bias ? y + bias[j] : y;
@@ -75,8 +78,12 @@ extern "C" __global__ void norm_warp(const float *x, const float *weight, const 
 
 // --- 3: float4, and the row in registers -------------------------------------------------------------------------
 
-__device__ __forceinline__ float4 operator-(float4 a, float b) { return make_float4(a.x - b, a.y - b, a.z - b, a.w - b); }
-__device__ __forceinline__ float4 operator*(float4 a, float b) { return make_float4(a.x * b, a.y * b, a.z * b, a.w * b); }
+__device__ __forceinline__ float4 operator-(float4 a, float b) {
+    return make_float4(a.x - b, a.y - b, a.z - b, a.w - b);
+}
+__device__ __forceinline__ float4 operator*(float4 a, float b) {
+    return make_float4(a.x * b, a.y * b, a.z * b, a.w * b);
+}
 __device__ __forceinline__ float4 operator*(float4 a, float4 b) {
     return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w);
 }

@@ -30,6 +30,8 @@ def run(backend: str, name: str, *args):
         on_gpu = {}
 
         def moved(array):
+            if array is args[-2] and name.startswith("lstm"):
+                return array  # the sizes of the steps
             on_gpu[id(array)] = array, cupy.array(array)
             return on_gpu[id(array)][1]
 

@@ -7,15 +7,11 @@ from hypothesis import strategies as st
 
 from minigrad import kernels, threads
 from minigrad.kernels.reference import recurrent as reference
+from tests.minigrad.kernels.implementations import others, run
 
 BACKENDS = [b for b in kernels.lstm.implementations if b == "numba"]
 SIZES = [[1], [1, 1, 1], [3, 3, 2], [2, 1, 1, 1, 1], [26, 26, 9, 1], [31] * 3]
 HIDDEN = [1, 5, 32, 33, 70]
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
 
 
 def calls(hidden, sizes, reverse, seed=0):
@@ -64,6 +60,15 @@ def compare(backend, name, arguments):
 def test_matches_reference(backend, hidden, sizes, reverse):
     for name, arguments in calls(hidden, sizes, reverse):
         compare(backend, name, arguments)
+
+
+@pytest.mark.parametrize("backend", [p for p in others("lstm") if "numba" not in p.values])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", SIZES[1:5], ids=str)
+def test_cuda_matches_reference(backend, sizes, reverse):
+    for name, arguments in calls(21, sizes, reverse):
+        if "cuda" in getattr(kernels, name).implementations:
+            compare(backend, name, arguments)
 
 
 @given(
