@@ -82,8 +82,8 @@ def _update_vectors(a, i, b, j, a_sums, b_sums, g, learning_rate):
         dx, dy = lanes.multiply_add(g, y, nothing), lanes.multiply_add(g, x, nothing)
         x_sum = lanes.multiply_add(dx, dx, lanes.load(a_sums, i, column))
         y_sum = lanes.multiply_add(dy, dy, lanes.load(b_sums, j, column))
-        lanes.store(lanes.multiply_add(step, lanes.scaled_by_root(dx, x_sum), x), a, i, column)
-        lanes.store(lanes.multiply_add(step, lanes.scaled_by_root(dy, y_sum), y), b, j, column)
+        lanes.store(lanes.multiply_add(step, lanes.divided_by_root(dx, x_sum), x), a, i, column)
+        lanes.store(lanes.multiply_add(step, lanes.divided_by_root(dy, y_sum), y), b, j, column)
         lanes.store(x_sum, a_sums, i, column)
         lanes.store(y_sum, b_sums, j, column)
 

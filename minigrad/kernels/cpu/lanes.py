@@ -115,7 +115,7 @@ def multiply_add(typing, a, b, c):
 
 
 @intrinsic
-def scaled_by_root(typing, a, b):
+def divided_by_root(typing, a, b):
     """a / √b, lane by lane."""
 
     def generate(context, builder, signature, arguments):

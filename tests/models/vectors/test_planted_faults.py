@@ -28,7 +28,7 @@ class Lanes:
     zero = staticmethod(lambda: np.zeros(16, np.float32))
     sum = staticmethod(np.sum)
     load = staticmethod(lambda table, row, column: table[row, column : column + 16].copy())
-    scaled_by_root = staticmethod(lambda a, b: a / np.sqrt(b))
+    divided_by_root = staticmethod(lambda a, b: a / np.sqrt(b))
 
     @staticmethod
     def store(vector, table, row, column):
