@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.gpu.all [--dry] [--out FILE.md]
 
-About eight minutes on an H100, half of them for torch.compile. A benchmark that fails is reported in the file,
-and the others go on.
+Meant to take about eight minutes on an H100 (an estimate), most of them for torch.compile. A benchmark that
+fails is reported in the file, and the others go on.
 """
 
 import argparse
