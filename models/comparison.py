@@ -52,12 +52,12 @@ def compare(
 
 def markdown(scores: Sequence[Score]) -> str:
     """A table with a row for each body, mean ± standard deviation over its seeds, the most accurate first."""
-    lines = ["| body | accuracy % | macro-F1 % | seconds | parameters |", "|---|---|---|---|---|"]
+    lines = ["| body | seeds | accuracy % | macro-F1 % | seconds | parameters |", "|---|---|---|---|---|---|"]
     for body, own in by_accuracy(scores).items():
         accuracy, macro_f1 = (_spread([100 * getattr(s, field) for s in own]) for field in ("accuracy", "macro_f1"))
         seconds = statistics.mean(s.seconds for s in own)
         parameters = round(statistics.mean(s.parameters for s in own))
-        lines.append(f"| {body} | {accuracy} | {macro_f1} | {seconds:.1f} | {parameters:,} |")
+        lines.append(f"| {body} | {len(own)} | {accuracy} | {macro_f1} | {seconds:.1f} | {parameters:,} |")
     return "\n".join(lines)
 
 
@@ -76,21 +76,22 @@ def plot(comparisons: dict[str, Sequence[Score]], path: str | Path) -> Path:
     for axes, (title, scores) in zip(panels, comparisons.items(), strict=True):
         groups = by_accuracy(scores)
         places = range(len(groups), 0, -1)
-        for field, label, style in (
-            ("accuracy", "accuracy", {"fmt": "o", "color": "#1f5fa8"}),
-            ("macro_f1", "macro-F1", {"fmt": "s", "color": "black", "markerfacecolor": "white"}),
+        for field, label, above, style in (  # above or below a body's line, so that no mark hides the other
+            ("accuracy", "accuracy", 0.12, {"fmt": "o", "color": "#1f5fa8"}),
+            ("macro_f1", "macro-F1", -0.12, {"fmt": "s", "color": "black", "markerfacecolor": "white"}),
         ):
             values = [[100 * getattr(score, field) for score in own] for own in groups.values()]
             means, deviations = map(statistics.mean, values), map(_deviation, values)
-            axes.errorbar(list(means), list(places), xerr=list(deviations), label=label, capsize=2, **style)
+            heights = [place + above for place in places]
+            axes.errorbar(list(means), heights, xerr=list(deviations), label=label, capsize=2, markersize=5, **style)
         axes.set_yticks(list(places), groups)
         axes.set_title(title)
-        axes.set_xlabel("% of test texts")
+        axes.set_xlabel("% on the test texts")
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(frameon=False, loc="lower left")
-    figure.savefig(path, dpi=110)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    figure.savefig(path, dpi=90)
     return Path(path)
 
 

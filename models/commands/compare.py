@@ -23,6 +23,8 @@ class Comparison(ClassifierRun):
 
     bodies: str = "naive-bayes,logistic,svm,average,textcnn"
     """The classifiers, with commas between; `all` for every one there is."""
+    out: Path | None = Path("runs/comparison")
+    """Directory for the table, the numbers with all settings, and the picture."""
     seeds: int = 3
     """How often each is taught, on another division of the data and from another start."""
 
@@ -43,7 +45,7 @@ class Comparison(ClassifierRun):
 
 def main(argv: list[str]) -> int:
     """Run `minigrad compare ...`. Raises UserError or DataError for what a user can put right."""
-    sections = {"run": Comparison(out=Path("runs/comparison")), "model": ClassifierConfig(), "training": FitConfig()}
+    sections = {"run": Comparison(), "model": ClassifierConfig(), "training": FitConfig()}
 
     def parse(sections):
         hidden = ("body", "vocab_size", "labels", "multi_label", "seed", "split_seed", "resume", "log")

@@ -153,8 +153,8 @@ def test_compare(data, tmp_path, capsys):
 def test_the_table_and_the_picture(tmp_path):
     scores = [Score("a", 0, 0.5, 0.4, 1.0, 10), Score("a", 1, 0.7, 0.6, 3.0, 10), Score("b", 0, 0.8, 0.7, 1.0, 2000)]
     assert markdown(scores).splitlines()[2:] == [
-        "| b | 80.0 | 70.0 | 1.0 | 2,000 |",
-        "| a | 60.0 ± 14.1 | 50.0 ± 14.1 | 2.0 | 10 |",
+        "| b | 1 | 80.0 | 70.0 | 1.0 | 2,000 |",
+        "| a | 2 | 60.0 ± 14.1 | 50.0 ± 14.1 | 2.0 | 10 |",
     ]
     one, two = (imread(plot(panels, tmp_path / "plot.png")) for panels in ({"x": scores}, {"x": scores, "y": scores}))
     assert two.shape[1] > 1.5 * one.shape[1]
