@@ -135,8 +135,12 @@ def _both_float32(a, b) -> bool:
     return a.dtype == b.dtype == np.float32
 
 
-def _both_float32_in_numpy(a, b) -> bool:
-    return _both_float32(a, b) and isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+def _same_type_to_32_bits(a, b) -> bool:
+    return a.dtype == b.dtype and a.dtype.kind in FLOATING and a.dtype.itemsize <= 4
+
+
+def _same_type_in_emulator(a, b) -> bool:
+    return _same_type_to_32_bits(a, b) and isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
 
 
 def _ours_is_as_fast(a, b) -> bool:
@@ -154,8 +158,8 @@ matmul = Kernel(
     Implementation("numba", "cpu.matmul:matmul", supports=_both_float32, worth=_ours_is_as_fast),
     Implementation("blas", "reference.matmul:blas_matmul"),
     Implementation("cublas", "reference.matmul:blas_matmul"),
-    Implementation("cuda", "cuda.matmul:matmul", supports=_both_float32),
-    Implementation("emulator", "cuda.matmul:matmul", supports=_both_float32_in_numpy),
+    Implementation("cuda", "cuda.matmul:matmul", supports=_same_type_to_32_bits),
+    Implementation("emulator", "cuda.matmul:matmul", supports=_same_type_in_emulator),
     Implementation("reference", "reference.matmul:matmul"),
 )
 __all__.append("matmul")

@@ -1,7 +1,7 @@
 """The matrix product in CUDA C: operands of any layout for the kernels of matmul.cu and its sequels.
 
 matmul(a, b) takes the fastest kernel for the dtype; matmul(a, b, step="shared") one of STEPS, the ladder that
-matmul.cu explains, for lessons and benchmarks.
+matmul.cu explains, for lessons and benchmarks. float32, float16 and bfloat16.
 """
 
 import math
@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from minigrad.devices import array_module
-from minigrad.kernels.cuda.loader import address, empty, load
+from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.reference.matmul import _check
 
 # name -> side of the square of c that a block computes, its threads; these five take any strides
@@ -20,9 +20,13 @@ SIMPLE = {
     "tile_1d": (64, 512),
     "tile_2d": (128, 256),
 }
-STEPS = (*SIMPLE, "vectorised", "warp_tile")
+STEPS = {"float32": (*SIMPLE, "vectorised", "warp_tile"), "float16": ("tensor_cores",), "bfloat16": ("tensor_cores",)}
 
-WARP_TILE = (32, 64)
+# (rows, columns) of c that a block computes, the most economical first: larger tiles load less, smaller ones are more
+FLOAT_TILES = ((128, 128), (64, 64))
+HALF_TILES = ((128, 256), (128, 128), (64, 64))
+TYPES = {"float16": "fp16", "bfloat16": "bf16"}  # of common.cuh
+DEPTH, STAGES = 64, 3  # of matmul_tensor_cores.cu
 FULL = 264  # blocks that keep a GPU busy: two for each of an H100's 132 multiprocessors
 SHORTEST_PART = 128  # of k
 
@@ -32,15 +36,12 @@ PRODUCT = np.dtype([("m", "i4"), ("n", "i4"), ("k", "i4"), ("inner", "i4"), ("a"
 
 def matmul(a, b, step=None):
     _check(a, b)
-    if step not in (None, *STEPS):
-        raise ValueError(f"matmul: no step {step!r}; choose one of {', '.join(STEPS)}")
-    if a.dtype != np.float32 or b.dtype != np.float32:
-        raise TypeError(f"matmul: {a.dtype} @ {b.dtype}: the CUDA C kernels take float32")
+    _check_step(a, b, step)
     if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows
         rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
         return matmul(rows, b, step).reshape(*a.shape[:-1], b.shape[-1])
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    c = empty((*batch, a.shape[-2], b.shape[-1]), like=a)
+    c = empty((*batch, a.shape[-2], b.shape[-1]), a, a.dtype)
     if c.size:
         a, b = with_two_batch_axes(a, batch), with_two_batch_axes(b, batch)
         if step in SIMPLE:
@@ -55,38 +56,63 @@ def matmul(a, b, step=None):
     return c
 
 
+def _check_step(a, b, step) -> None:
+    if a.dtype != b.dtype or a.dtype.name not in STEPS:
+        raise TypeError(f"matmul: {a.dtype} @ {b.dtype}: the CUDA C kernels take two of {', '.join(STEPS)}")
+    if step is not None and step not in STEPS[a.dtype.name]:
+        raise ValueError(f"matmul: no step {step!r} for {a.dtype}; choose one of {', '.join(STEPS[a.dtype.name])}")
+
+
 def multiply(a, b, c, bias=None, before=None, activation=0):
     """c = activation(a @ b + bias) for operands with two batch axes; `before`, if given, gets the activation's input.
 
-    c and before are C-contiguous, activation is a number of activation.cuh.
+    c and before are C-contiguous, all are of one dtype; activation is a number of matmul.cuh.
     """
     m, k, n, batch = a.shape[-2], a.shape[-1], b.shape[-1], math.prod(a.shape[:2])
-    rows, columns, parts = plan(m, n, k, batch)
+    half = c.dtype.itemsize == 2
+    rows, columns, parts = plan(m, n, k, batch, HALF_TILES if half else FLOAT_TILES)
     epilogue = (bias, before, np.int32(activation))
-    if parts > 1:
-        a, b = a.reshape(m, parts, k // parts).swapaxes(0, 1)[None], b.reshape(1, parts, k // parts, n)
-    a, b, defines = laid_out(a, b)
-    module = load("matmul_fp32.cu", {**defines, "BLOCK_ROWS": rows, "BLOCK_COLUMNS": columns})
-    grid, threads = blocks(a, b, rows, columns), 32 * (rows // WARP_TILE[0]) * (columns // WARP_TILE[1])
     if parts == 1:
-        module.launch("matmul_warp_tile", grid, threads, (a, b, c, *epilogue, product(a, b)))
+        _on_tiles(a, b, c, epilogue, rows, columns)
         return
+    a, b = a.reshape(m, parts, k // parts).swapaxes(0, 1)[None], b.reshape(1, parts, k // parts, n)
     partial = empty((parts, m, n), like=c)
-    module.launch("matmul_warp_tile", grid, threads, (a, b, partial, None, None, np.int32(0), product(a, b)))
+    module = _on_tiles(a, b, partial, (None, None, np.int32(0)), rows, columns)
     numbers = (np.int32(parts), np.int64(m * n), np.int32(n))
-    module.launch("add_parts", -(-m * n // 256), 256, (partial, c, *epilogue, *numbers))
+    module.launch("add_parts_half" if half else "add_parts", -(-m * n // 256), 256, (partial, c, *epilogue, *numbers))
 
 
-def plan(m: int, n: int, k: int, batch: int) -> tuple[int, int, int]:
+def _on_tiles(a, b, c, epilogue: tuple, rows: int, columns: int) -> Module:
+    """Launch the fastest kernel for the dtype with tiles of this size; c may be float32 where a and b are not."""
+    a, b, defines = laid_out(a, b)
+    if a.dtype == np.float32:
+        module = load("matmul_fp32.cu", defines | {"BLOCK_ROWS": rows, "BLOCK_COLUMNS": columns})
+        threads = 32 * (rows // 32) * (columns // 64)  # a warp computes 32 x 64
+        module.launch("matmul_warp_tile", blocks(a, b, rows, columns), threads, (a, b, c, *epilogue, product(a, b)))
+        return module
+    if not defines["ALIGNED"]:
+        columns = min(columns, 128)  # loads by number take more registers
+    warp = 64 if rows > 64 else 32
+    defines |= {"TYPE": TYPES[a.dtype.name], "BLOCK_ROWS": rows, "BLOCK_COLUMNS": columns, "WARP": warp}
+    if c.dtype != a.dtype:
+        defines["RESULT"] = "float"
+    module = load("matmul_tensor_cores.cu", defines)
+    grid, threads = blocks(a, b, rows, columns), 32 * (rows // warp) * (columns // warp)
+    shared = STAGES * (rows + columns) * DEPTH * a.itemsize
+    module.launch("matmul_tensor_cores", grid, threads, (a, b, c, *epilogue, product(a, b)), shared)
+    return module
+
+
+def plan(m: int, n: int, k: int, batch: int, tiles: tuple) -> tuple[int, int, int]:
     """(rows, columns) of a block's tile, and into how many parts k is cut so that there are enough blocks."""
-    for side in (128, 64):
-        tiles = batch * -(-m // side) * -(-n // side)
-        if tiles >= FULL:
-            return side, side, 1
+    for rows, columns in tiles:
+        count = batch * -(-m // rows) * -(-n // columns)
+        if count >= FULL:
+            return rows, columns, 1
     parts = 1
-    while batch == 1 and 2 * parts * tiles <= FULL and k % (16 * parts) == 0 and k >= 2 * parts * SHORTEST_PART:
+    while batch == 1 and 2 * parts * count <= FULL and k % (16 * parts) == 0 and k >= 2 * parts * SHORTEST_PART:
         parts *= 2
-    return side, side, parts
+    return rows, columns, parts
 
 
 def with_two_batch_axes(x, batch: tuple):
