@@ -95,8 +95,8 @@ def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_flo
     kernel = Kernel(
         name,
         Implementation("numba", f"cpu.{file}:{name}", supports=supports, worth=worth or _at_least(minimum)),
-        *(() if cuda is False else _cuda(name, file, **({} if cuda is True else cuda))),
         *((Implementation("cublas", f"reference.{file}:{name}"),) if cublas else ()),
+        *(() if cuda is False else _cuda(name, file, **({} if cuda is True else cuda))),
         Implementation("reference", f"reference.{file}:{name}"),
     )
     globals()[name] = kernel
@@ -135,12 +135,16 @@ def _both_float32(a, b) -> bool:
     return a.dtype == b.dtype == np.float32
 
 
-def _same_type_to_32_bits(a, b) -> bool:
-    return a.dtype == b.dtype and a.dtype.kind in FLOATING and a.dtype.itemsize <= 4
+def _one_type(*args) -> bool:
+    """All arrays are float32, or all are of one half precision."""
+    dtypes = {arg.dtype for arg in args if hasattr(arg, "dtype")}
+    return len(dtypes) == 1 and all(dtype == np.float32 or is_half(dtype) for dtype in dtypes)
 
 
-def _same_type_in_emulator(a, b) -> bool:
-    return _same_type_to_32_bits(a, b) and isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+_products = {
+    "on_gpu": lambda *args: _on_gpu(*args) and _one_type(*args),
+    "in_emulator": lambda *args: not any(map(_is_cupy, args)) and _one_type(*args),
+}
 
 
 def _ours_is_as_fast(a, b) -> bool:
@@ -158,14 +162,13 @@ matmul = Kernel(
     Implementation("numba", "cpu.matmul:matmul", supports=_both_float32, worth=_ours_is_as_fast),
     Implementation("blas", "reference.matmul:blas_matmul"),
     Implementation("cublas", "reference.matmul:blas_matmul"),
-    Implementation("cuda", "cuda.matmul:matmul", supports=_same_type_to_32_bits),
-    Implementation("emulator", "cuda.matmul:matmul", supports=_same_type_in_emulator),
+    *_cuda("matmul", "matmul", **_products),
     Implementation("reference", "reference.matmul:matmul"),
 )
 __all__.append("matmul")
 
 for _name in ("linear", "linear_backward"):
-    _kernel(_name, "linear", cublas=True)  # the reference's products are the array library's
+    _kernel(_name, "linear", cublas=True, cuda=_products)  # the reference's products are the array library's
 for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"):
     _kernel(_name, "softmax", cuda=True)
 _kernel("cross_entropy", "cross_entropy", cuda=True)

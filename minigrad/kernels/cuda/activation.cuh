@@ -42,3 +42,26 @@ struct Silu {
         return grad * (s + x * s * (1 - s));
     }
 };
+
+// By number, for kernels that are compiled once for all of them.
+enum Activation { NONE, RELU, GELU, GELU_TANH, SILU };
+
+__device__ __forceinline__ float activate(float x, int activation) {
+    switch (activation) {
+        case RELU: return Relu::forward(x);
+        case GELU: return Gelu::forward(x);
+        case GELU_TANH: return GeluTanh::forward(x);
+        case SILU: return Silu::forward(x);
+        default: return x;
+    }
+}
+
+__device__ __forceinline__ float activate_backward(float grad, float x, int activation) {
+    switch (activation) {
+        case RELU: return Relu::backward(grad, x);
+        case GELU: return Gelu::backward(grad, x);
+        case GELU_TANH: return GeluTanh::backward(grad, x);
+        case SILU: return Silu::backward(grad, x);
+        default: return grad;
+    }
+}

@@ -68,17 +68,3 @@ __device__ __forceinline__ Lines<T> columns_of_b(const T *b, const Product &p, T
     b = operand(b, p.b, p, tile.batch) + tile.column * p.b.column;
     return {b, TRANSPOSED ? p.b.column : p.b.row, p.n - tile.column, p.k};
 }
-
-// --- what a layer's product ends in ------------------------------------------------------------------------------
-
-enum Activation { NONE, RELU, GELU, GELU_TANH, SILU };
-
-__device__ __forceinline__ float activate(float x, int activation) {
-    switch (activation) {
-        case RELU: return Relu::forward(x);
-        case GELU: return Gelu::forward(x);
-        case GELU_TANH: return GeluTanh::forward(x);
-        case SILU: return Silu::forward(x);
-        default: return x;
-    }
-}

@@ -25,7 +25,7 @@ STEPS = {"float32": (*SIMPLE, "vectorised", "warp_tile"), "float16": ("tensor_co
 # (rows, columns) of c that a block computes, the most economical first: larger tiles load less, smaller ones are more
 FLOAT_TILES = ((128, 128), (64, 64))
 HALF_TILES = ((128, 256), (128, 128), (64, 64))
-TYPES = {"float16": "fp16", "bfloat16": "bf16"}  # of common.cuh
+TYPES = {"float32": "float", "float16": "fp16", "bfloat16": "bf16"}  # of common.cuh
 DEPTH, STAGES = 64, 3  # of matmul_tensor_cores.cu
 FULL = 264  # blocks that keep a GPU busy: two for each of an H100's 132 multiprocessors
 SHORTEST_PART = 128  # of k

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from minigrad import kernels
 from minigrad.kernels.reference import linear as reference
+from tests.minigrad.kernels.implementations import others, run
 
-BACKENDS = [b for b in kernels.linear.implementations if b == "numba"]
+BACKENDS = others("linear")
 ACTIVATIONS = [None, "relu", "gelu", "gelu_tanh", "silu"]
 FORMULAS = {
     "relu": lambda x: max(x, 0.0),
@@ -17,11 +17,6 @@ FORMULAS = {
     "silu": lambda x: x / (1 + math.exp(-x)),
 }
 ALL = (True, True, True)
-
-
-def run(backend, name, *args):
-    with kernels.use(backend), kernels.strict():
-        return getattr(kernels, name)(*args)
 
 
 def normal(shape, seed=0, dtype=np.float32):
@@ -50,8 +45,7 @@ def check(backend, x, weight, bias, grad, activation, needs=ALL):
     np.testing.assert_array_equal(grad, before)  # it belongs to someone else
 
 
-# (rows, in, out); the last is large enough for the parallel bias
-SHAPES = [(1, 1, 1), (0, 3, 4), (3, 0, 4), (3, 4, 0), (65, 7, 33), (1, 30, 300), (130, 5, 600), (13, 2, 50_000)]
+SHAPES = [(1, 1, 1), (0, 3, 4), (3, 0, 4), (3, 4, 0), (65, 7, 33), (1, 30, 300), (130, 5, 600)]  # (rows, in, out)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -62,6 +56,12 @@ def test_matches_reference(backend, activation, shape, with_bias):
     rows, n_in, n_out = shape
     bias = normal(n_out, 2) if with_bias else None
     check(backend, normal((rows, n_in)), normal((n_out, n_in), 1), bias, normal((rows, n_out), 3), activation)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_bias_for_all_threads(activation):
+    shapes = ((13, 2), (50_000, 2), 50_000, (13, 50_000))
+    check("numba", *(normal(shape, seed) for seed, shape in enumerate(shapes)), activation)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -131,16 +131,15 @@ def test_unknown_activation(backend):
         run(backend, "linear", normal((2, 2)), normal((2, 2)), None, "swish")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_same_bits_for_any_number_of_threads(backend):
+def test_same_bits_for_any_number_of_threads():
     import numba
 
     grad, x, weight = normal((700, 300)), normal((700, 8), 1), normal((300, 8), 2)
-    _, pre = run(backend, "linear", x, weight, None, "gelu_tanh")
+    _, pre = run("numba", "linear", x, weight, None, "gelu_tanh")
     results = []
     for threads in (1, numba.get_num_threads()):
         before = numba.get_num_threads()
         numba.set_num_threads(threads)
-        results.append(run(backend, "linear_backward", grad, x, weight, pre, "gelu_tanh", (False, False, True))[2])
+        results.append(run("numba", "linear_backward", grad, x, weight, pre, "gelu_tanh", (False, False, True))[2])
         numba.set_num_threads(before)
     np.testing.assert_array_equal(*results)
