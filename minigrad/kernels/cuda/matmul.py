@@ -23,6 +23,7 @@ SIMPLE = {
 STEPS = {"float32": (*SIMPLE, "vectorised", "warp_tile"), "float16": ("tensor_cores",), "bfloat16": ("tensor_cores",)}
 
 # (rows, columns) of c that a block computes, the most economical first: larger tiles load less, smaller ones are more
+BLOCK = ("BLOCK_ROWS", "BLOCK_COLUMNS")
 FLOAT_TILES = ((128, 128), (64, 64))
 HALF_TILES = ((128, 256), (128, 128), (64, 64))
 TYPES = {"float32": "float", "float16": "fp16", "bfloat16": "bf16"}  # of common.cuh
@@ -49,8 +50,10 @@ def matmul(a, b, step=None):
             load("matmul.cu").launch(f"matmul_{step}", blocks(a, b, side, side), threads, (a, b, c, product(a, b)))
         elif step == "vectorised":
             a, b, defines = laid_out(a, b)
-            grid = blocks(a, b, 128, 128)
-            load("matmul_fp32.cu", defines).launch("matmul_vectorised", grid, 256, (a, b, c, product(a, b)))
+            module = load(
+                "matmul_fp32.cu", defines | dict(zip(BLOCK, FLOAT_TILES[-1], strict=True))
+            )  # as step 7 has it
+            module.launch("matmul_vectorised", blocks(a, b, 128, 128), 256, (a, b, c, product(a, b)))
         else:
             multiply(a, b, c)
     return c
@@ -86,14 +89,14 @@ def _on_tiles(a, b, c, epilogue: tuple, rows: int, columns: int) -> Module:
     """Launch the fastest kernel for the dtype with tiles of this size; c may be float32 where a and b are not."""
     a, b, defines = laid_out(a, b)
     if a.dtype == np.float32:
-        module = load("matmul_fp32.cu", defines | {"BLOCK_ROWS": rows, "BLOCK_COLUMNS": columns})
+        module = load("matmul_fp32.cu", defines | dict(zip(BLOCK, (rows, columns), strict=True)))
         threads = 32 * (rows // 32) * (columns // 64)  # a warp computes 32 x 64
         module.launch("matmul_warp_tile", blocks(a, b, rows, columns), threads, (a, b, c, *epilogue, product(a, b)))
         return module
     if not defines["ALIGNED"]:
         columns = min(columns, 128)  # loads by number take more registers
     warp = 64 if rows > 64 else 32
-    defines |= {"TYPE": TYPES[a.dtype.name], "BLOCK_ROWS": rows, "BLOCK_COLUMNS": columns, "WARP": warp}
+    defines |= {**dict(zip(BLOCK, (rows, columns), strict=True)), "TYPE": TYPES[a.dtype.name], "WARP": warp}
     if c.dtype != a.dtype:
         defines["RESULT"] = "float"
     module = load("matmul_tensor_cores.cu", defines)

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad.dtypes import HALVES, as_dtype, epsilon
-from minigrad.kernels.cuda import compile, emulator
+from minigrad.dtypes import as_dtype, epsilon
+from minigrad.kernels.cuda import emulator
 from minigrad.kernels.cuda import linear as cuda_linear
 from minigrad.kernels.cuda import matmul as cuda_matmul
-from minigrad.kernels.cuda.loader import Module, load
+from minigrad.kernels.cuda.loader import load
 from minigrad.kernels.reference import linear as reference
+from tests.minigrad.kernels.test_planted_kernel_faults import plant  # noqa: F401  a fixture
 
 ORDERS = pytest.mark.parametrize("order", emulator.ORDERS)
 FLOAT_STEPS = cuda_matmul.STEPS["float32"]
@@ -48,8 +49,10 @@ def test_every_step(step, order, a_transposed, b_transposed, shape):
 
 @pytest.mark.emulator
 @ORDERS
-@pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize(("a_transposed", "b_transposed"), LAYOUTS)
+@pytest.mark.parametrize(
+    ("dtype", "a_transposed", "b_transposed"),
+    [("bfloat16", False, True), *(("float16", *layout) for layout in LAYOUTS)],
+)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 0, 3), (33, 17, 65), (72, 264, 72)], ids=str)
 def test_tensor_cores(order, dtype, a_transposed, b_transposed, shape):
     m, k, n = shape
@@ -79,10 +82,11 @@ def test_any_shape_and_batch(step, order, m, k, n, batch, layout, broadcast):
 
 @pytest.mark.emulator
 @ORDERS
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize(("a_transposed", "b_transposed"), LAYOUTS)
+@pytest.mark.parametrize(
+    ("dtype", "a_transposed", "b_transposed"), [("float16", False, True), *(("float32", *layout) for layout in LAYOUTS)]
+)
 def test_a_product_cut_along_k(order, dtype, a_transposed, b_transposed):
-    m, k, n = 10, 512, 12
+    m, k, n = 16, 512, 16
     assert cuda_matmul.plan(m, n, k, 1, cuda_matmul.FLOAT_TILES) == (64, 64, 4)
     a, b = operand((m, k), a_transposed, 0, dtype), operand((k, n), b_transposed, 1, dtype)
     with emulator.order(order):
@@ -133,9 +137,10 @@ def test_dtypes_that_no_kernel_takes(dtypes):
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("activation", [None, "relu", "gelu", "gelu_tanh", "silu"])
-@pytest.mark.parametrize("sizes", [(9, 24, 40), (70, 11, 13), (3, 512, 20)], ids=str)
+@pytest.mark.parametrize("activation", cuda_linear.ACTIVATIONS)
+@pytest.mark.parametrize(
+    ("dtype", "sizes"), [("bfloat16", (70, 11, 13)), ("float16", (9, 24, 40)), ("float16", (8, 512, 24))], ids=str
+)
 def test_linear_in_half_precision(dtype, activation, sizes):
     """Whole tiles, tails, and a sum of parts: against the reference in float32."""
     rows, n_in, n_out = sizes
@@ -184,49 +189,20 @@ FAULTS = {  # step, file, what stands in it, what it becomes
 }  # fmt: skip
 
 
-def is_caught(monkeypatch, file, old, new, wrong) -> bool:
-    """Whether, with the text of a .cu or .cuh file changed, wrong() is true or the emulator objects in some order."""
-    text = (compile.HERE / file).read_text()
-    assert text.count(old), f"{file} has changed: {old!r} is not in it"
-
-    def load(name, defines=None):
-        module = Module(compile.HERE / name, defines or {})
-        source = module.path.read_text()
-        changed = (
-            text.replace(old, new) if name == file else source.replace(f'#include "{file}"', text.replace(old, new))
-        )
-        module._library = emulator.build(changed, module.path, module.defines)
-        return module
-
-    monkeypatch.setattr(cuda_matmul, "load", load)
-    for order in emulator.ORDERS:
-        try:
-            with emulator.order(order):
-                if wrong():
-                    return True
-        except emulator.EmulatorError:
-            return True
-    return False
-
-
 @pytest.mark.emulator
 @pytest.mark.parametrize("fault", FAULTS)
-def test_planted_faults_are_caught(monkeypatch, fault):
+def test_a_planted_fault_is_caught(plant, fault):  # noqa: F811  the fixture
     step, *change = FAULTS[fault]
     k, n = {"vectorised": (46, 38), "tensor_cores": (264, 72)}.get(step, (44, 36))
     dtype = "float16" if step == "tensor_cores" else "float32"
     a, b = operand((2, 2, 34, k), dtype=dtype), operand((2, 2, k, n), False, 1, dtype)
+    plant(*change)
 
-    def wrong():
-        return error(a, b, cuda_matmul.matmul(a, b, step)) > 1
+    def is_wrong(order):
+        try:
+            with emulator.order(order):
+                return error(a, b, cuda_matmul.matmul(a, b, step)) > 1
+        except emulator.EmulatorError:
+            return True
 
-    assert is_caught(monkeypatch, *change, wrong)
-
-
-@pytest.mark.nvcc
-@pytest.mark.parametrize("file", ["matmul.cu", "matmul_fp32.cu", TENSOR_CORES, "linear.cu"])
-def test_compiles_without_spills(file):
-    for architecture, defines in compile.versions(compile.HERE / file):
-        usage = compile.cubin(compile.HERE / file, defines, architecture)[1]
-        assert usage
-        assert not [u for u in usage if u.spills], (architecture, defines)
+    assert any(map(is_wrong, emulator.ORDERS))

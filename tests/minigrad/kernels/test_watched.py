@@ -207,6 +207,13 @@ OURS = {
         (normal(37, 19), normal(19, 45)),
         (normal(2, 130, 40), normal(40, 132)),
         (normal(64, 64).T, normal(64, 8)),
+        (normal(72, 264).astype(np.float16), normal(264, 72).astype(np.float16)),
+        (normal(37, 19).astype(np.float16), normal(45, 19).astype(np.float16).T),
+    ],
+    "linear": [(normal(37, 19), normal(45, 19), normal(45), "gelu"), (normal(64, 16), normal(8, 16), None, None)],
+    "linear_backward": [
+        (normal(37, 45), normal(37, 19), normal(45, 19), normal(37, 45), "gelu", (True, True, True)),
+        (normal(64, 8), normal(64, 16), normal(8, 16), None, None, (True, True, True)),
     ],
     "attention": [
         (Q, K, K, None, 8, 0.2, 0.0, 0),
