@@ -4,9 +4,9 @@ A .cu file is compiled with the system's C++ compiler; emulator.h gives it what 
 threads.cpp runs a block's threads as fibers, one block at a time. What is not modelled: races between blocks,
 bank conflicts and speed, Hopper's wgmma and TMA.
 
-A launch runs the threads in one of three orders, and every one must give the same result: `orders("reverse")`
-chooses. Shared memory is NaN when a block starts. Every array is copied to a place with guard zones around it,
-and what is written there is reported.
+A launch runs the threads in one of three orders, and every one must give the same result: `order("reverse")`
+chooses, or MINIGRAD_EMULATOR_ORDER=reverse. Shared memory is NaN when a block starts. Every array is copied to a
+place with guard zones around it, and what is written there is reported. `watched()` and check() look at every access.
 """
 
 import ctypes
@@ -47,7 +47,13 @@ class EmulatorError(RuntimeError):
     """The kernel did what no kernel may: the message is the report."""
 
 
-_order = os.environ.get("MINIGRAD_EMULATOR_ORDER", "forward")
+def _known(name: str) -> str:
+    if name not in ORDERS:
+        raise ValueError(f"emulator.order: {name!r}; choose one of {', '.join(ORDERS)}")
+    return name
+
+
+_order = _known(os.environ.get("MINIGRAD_EMULATOR_ORDER") or "forward")
 _watched = False
 _one_launch = threading.Lock()  # there is one set of stacks for the emulated threads
 
@@ -66,9 +72,7 @@ _shared = _Shared()
 def order(name: str):
     """Run a block's threads, and a grid's blocks, "forward", "reverse" or "permuted" in the with block."""
     global _order
-    if name not in ORDERS:
-        raise ValueError(f"emulator.order: {name!r}; choose one of {', '.join(ORDERS)}")
-    before, _order = _order, name
+    before, _order = _order, _known(name)
     try:
         yield
     finally:

@@ -39,7 +39,9 @@ struct Access {
     bool atomic;
 };
 
-struct Cell {  // of one byte
+// The last accesses to one byte. Of its readers two are kept: a third thread's write may race with one that was
+// forgotten, if it is ordered after both that were not.
+struct Cell {
     Access writer, reader, another_reader;
 };
 
