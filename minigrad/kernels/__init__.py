@@ -86,6 +86,15 @@ def _cuda(name: str, file: str, on_gpu=_float32_on_gpu, in_emulator=_float32_in_
     )
 
 
+def _several_steps(sizes: int):
+    """Worth it from three steps on, because the recurrent weight must be packed first; argument `sizes` has a
+    number for each step. Generation takes single steps."""
+    return lambda *args: len(args[sizes]) > 2 and args[0].size >= 8192
+
+
+_WITH_SIZES = {"on_gpu": lambda *args: _float32_on_gpu(*args[:-2])}  # a step's sizes are never there
+
+
 def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False):
     """The usual case: numba from `minimum` elements on, below it and for float64 the reference.
 
@@ -202,10 +211,12 @@ _on_tensor_cores = {
 }
 _kernel("attention", "attention", worth=_at_least(2048, argument=1), cuda=_on_tensor_cores)  # of keys
 _kernel("attention_backward", "attention", worth=_at_least(2048, argument=2), cuda=_on_tensor_cores)
-for _name in ("lstm", "lstm_backward"):
-    _kernel(_name, "recurrent", cuda={"on_gpu": lambda *args: _float32_on_gpu(*args[:-2])})  # sizes are never there
-for _name in ("gru", "gru_backward", "rnn", "rnn_backward"):
-    _kernel(_name, "recurrent")
+_kernel("lstm", "recurrent", worth=_several_steps(sizes=4), cuda=_WITH_SIZES)
+_kernel("lstm_backward", "recurrent", worth=_several_steps(sizes=9), cuda=_WITH_SIZES)
+_kernel("gru", "recurrent", worth=_several_steps(sizes=4))
+_kernel("gru_backward", "recurrent", worth=_several_steps(sizes=7))
+_kernel("rnn", "recurrent", worth=_several_steps(sizes=3))
+_kernel("rnn_backward", "recurrent", worth=_several_steps(sizes=5))
 for _name in ("adamw", "sgd", "grad_norm"):
     _kernel(_name, "optimizer", cuda=True)
 _scale = _kernel("scale", "optimizer", cuda=True)

@@ -349,7 +349,7 @@ def sequence(module, x, *state):
     return everything(module, module(x, hx))
 
 
-def packed(*lengths, **options):
+def packed(*lengths):
     """A call with sequences of these lengths."""
 
     def call(module, x, *state):

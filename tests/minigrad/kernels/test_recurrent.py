@@ -121,3 +121,11 @@ def test_the_number_of_threads_changes_nothing(backend):
                 np.testing.assert_array_equal(one, two, err_msg=name)
     finally:
         threads.set_num_threads(before)
+
+
+def test_single_steps_are_not_worth_packing_a_weight():
+    """Generation: one step at a time, with a weight that would take longer to pack than to read."""
+    gates, state, weight = (np.zeros(shape, np.float32) for shape in ((50, 2048), (50, 512), (2048, 512)))
+    single, many = np.full(1, 50), np.full(10, 5)
+    assert kernels.lstm.choose(gates, state, state, weight, single, False) is reference.lstm
+    assert kernels.lstm.choose(gates, state[:5], state[:5], weight, many, False) is not reference.lstm
