@@ -147,7 +147,7 @@ class TextClassifier:
 
     def encode_labels(self, labels: Sequence[Label]) -> np.ndarray:
         """Class numbers (texts,), or zeros and ones (texts, classes). Raises DataError for labels never seen."""
-        return encode_labels(list(labels), list(self.labels))
+        return encode_labels([x if isinstance(x, str) else tuple(x) for x in labels], list(self.labels))
 
     def _encode(self, text: str, number: int) -> np.ndarray:
         _check_text(text, number)

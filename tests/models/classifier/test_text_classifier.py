@@ -106,6 +106,17 @@ def test_class_weights_move_the_decision():
     assert one.predict_proba(texts[:1])[0, 1] == pytest.approx(0.5, abs=0.15)
 
 
+def test_several_labels_as_tuples_lists_or_sets():
+    texts, labels = topics(40, multi_label=True)
+    found = []
+    for kind in (tuple, list, set):
+        one = classifier("naive-bayes")
+        one.fit(texts, list(map(kind, labels)))
+        found.append(one.predict_proba(texts))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
 def test_long_texts_are_cut():
     one = classifier(max_length=5)
     one.fit(TEXTS, LABELS, fit=FitConfig(epochs=1))
