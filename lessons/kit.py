@@ -1,0 +1,44 @@
+"""What every lesson uses: the source of what runs, a goal to reach, and a smaller size for the tests."""
+
+import inspect
+import os
+import textwrap
+
+FAST = "MINIGRAD_LESSON_FAST"  # set to 1, the lessons run at reduced size
+
+
+def fast() -> bool:
+    """Whether this is a run at reduced size: `minigrad lesson 3 --fast`, and the tests."""
+    return os.environ.get(FAST) == "1"
+
+
+def show_source(*things) -> None:
+    """Show the source of functions, methods or classes, read from the files they were loaded from."""
+    for thing in things:
+        lines, start = inspect.getsourcelines(thing)
+        place = f"# {inspect.unwrap(thing).__module__.replace('.', '/')}.py, line {start}"
+        _show_code(f"{place}\n{textwrap.dedent(''.join(lines))}")
+
+
+def _show_code(code: str) -> None:
+    """In colour where this is a notebook, else printed."""
+    try:
+        get_ipython  # noqa: B018  a notebook defines it
+    except NameError:
+        print(code)
+    else:
+        from IPython.display import Markdown, display
+
+        display(Markdown(f"```python\n{code}\n```"))
+
+
+def goal(
+    what: str, value: float, *, at_least: float | None = None, at_most: float | None = None
+) -> bool:
+    """Print a number beside the goal of the lesson, and whether it was reached."""
+    value = float(value)
+    reached = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    bound = f"at least {at_least:g}" if at_most is None else f"at most {at_most:g}"
+    print(
+        f"{what}: {value:.3g}. The goal, {bound}, is {'reached' if reached else 'not reached yet'}."
+    )

@@ -1,0 +1,129 @@
+"""Every lesson, run at reduced size, with its numbers; and what each must hold to be a lesson."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lessons.catalogue import FACTS, lessons
+from lessons.kit import FAST
+from lessons.running import run
+
+LESSONS = {lesson.number: lesson for lesson in lessons()}
+every_lesson = pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda lesson: lesson.path.stem)
+
+
+@pytest.fixture
+def at_reduced_size(monkeypatch):
+    monkeypatch.setenv(FAST, "1")
+
+
+def tensors(names):
+    assert names["accuracy"] > 0.7
+    assert names["wrong"] > 1000 * names["right"]  # the planted bug
+    assert names["seconds"]["loops"] > 10 * names["seconds"]["a product"]
+
+
+def derivatives(names):
+    assert names["distances"]["Newton"][-1] < 1e-8
+    assert names["distances"]["gradient descent"][-1] > 0.1
+    assert names["central"].min() < 1e-9 < names["forward"].min() < 1e-6
+
+
+def backpropagation(names):
+    assert names["accuracy"] > 0.9
+    assert names["worst"] < 1e-7
+    assert names["losses"][-1] < 0.5 * names["losses"][0]
+    assert names["a"].grad == 48
+    assert names["right_slopes"] != names["hasty_slopes"]  # the planted bug
+
+
+def neurons(names):
+    assert names["right_corners"] == {"and": 4, "or": 4} | {"xor": names["right_corners"]["xor"]}
+    assert names["right_corners"]["xor"] < 4
+    assert names["accuracy"] > 0.75
+    assert abs(names["losses"][0] - np.log(10)) < 0.3
+    assert names["floor"] - 1e-4 < min(names["stuck"]) < 2  # the planted bug
+
+
+NUMBERS = {1: tensors, 2: derivatives, 3: backpropagation, 4: neurons}
+
+
+@every_lesson
+def test_it_runs_and_its_numbers_hold(lesson, at_reduced_size, tmp_path, capsys):
+    NUMBERS[lesson.number](run(lesson, tmp_path))
+    output = capsys.readouterr().out
+    figures = re.findall(r"\[figure \d+: (.*)\]", output)
+    assert len(figures) >= 2
+    assert all((tmp_path / f"figure-{i}.png").stat().st_size > 2000 for i in range(1, len(figures) + 1))
+
+
+@pytest.mark.slow
+@every_lesson
+def test_at_full_size_it_reaches_its_goals(lesson, tmp_path, capsys):
+    run(lesson, tmp_path)
+    output = capsys.readouterr().out
+    assert re.search(r"The goal, .*, is reached", output)
+    assert "not reached yet" not in output
+
+
+@every_lesson
+def test_it_is_whole(lesson):
+    assert lesson.cells[0].text.startswith(f"# {lesson.number}. ")
+    assert tuple(lesson.facts)[-4:] == FACTS
+    minutes = int(re.match(r"(\d+) minutes, of which \d+ seconds are computing", lesson.facts["Time"])[1])
+    assert minutes <= 90
+    titles = [section.title for section in lesson.sections]
+    for title in (
+        "The question",
+        "picture",
+        "smallest code",
+        "The library's own",
+        "finite differences",
+        "The run",
+        "A bug to find",
+        "Exercises",
+        "Answers",
+        "Sources",
+    ):
+        assert any(title in found for found in titles), f"no section {title!r} in {titles}"
+    text = "\n".join(cell.text for cell in lesson.cells if cell.kind == "markdown")
+    for size in ("Small", "Medium", "Large"):
+        assert f"**{size}**" in text
+    code = "\n".join(cell.text for cell in lesson.cells if cell.kind == "code")
+    assert "show_source(" in code
+    assert "gradcheck(" in code
+    assert "goal(" in code
+
+
+@every_lesson
+def test_its_text_hides_no_code_and_no_section(lesson):
+    """What is shown as code is a code cell, so it has run; a heading starts its cell, so it starts a section."""
+    for cell in lesson.cells:
+        if cell.kind == "markdown":
+            assert "```" not in cell.text, f"line {cell.line}"
+            assert "\n## " not in cell.text, f"line {cell.line}"
+
+
+def test_the_numbers_have_no_gap():
+    assert list(LESSONS) == list(range(1, len(LESSONS) + 1))
+    assert LESSONS.keys() == NUMBERS.keys()
+
+
+def test_a_lesson_is_a_script(at_reduced_size, tmp_path):
+    result = subprocess.run([sys.executable, LESSONS[2].path], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "repaired: True" in result.stdout
+
+
+@pytest.mark.slow
+@every_lesson
+def test_a_lesson_is_a_notebook(lesson, at_reduced_size):
+    jupytext, nbclient = pytest.importorskip("jupytext"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = jupytext.read(lesson.path)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
