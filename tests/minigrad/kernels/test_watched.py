@@ -180,6 +180,7 @@ def normal(*shape, seed=0):
 ROWS = [(3, 5), (5, 128), (2, 1028), (2, 1029)]
 IDS = np.array([1, 0, -100, 2, 1])
 Q, K, HALF_MASK = normal(1, 4, 37, 32), normal(1, 2, 45, 32), np.random.default_rng(0).random((37, 45)) < 0.5
+STEPS = np.array([3, 2])  # rows of a packed sequence
 BOTH = [normal(7), normal(300, seed=1)]
 OURS = {
     **{name: [(normal(*s),) for s in ROWS] for name in ("softmax", "log_softmax")},
@@ -210,6 +211,12 @@ OURS = {
         (normal(72, 264).astype(np.float16), normal(264, 72).astype(np.float16)),
         (normal(37, 19).astype(np.float16), normal(45, 19).astype(np.float16).T),
     ],
+    "cast": [(normal(37), np.dtype("float16")), (normal(512).astype(np.float16), np.dtype("float32"))],
+    "lstm": [(normal(5, 4 * n), normal(3, n), normal(3, n), normal(4 * n, n), STEPS, False) for n in (5, 32)],
+    "lstm_backward": [
+        (*(normal(r, n) for r in (5, 3, 3, 3, 3, 4 * n, 5)), normal(5, 4 * n), normal(5, n), STEPS, True)
+        for n in (5, 32)
+    ],
     "linear": [(normal(37, 19), normal(45, 19), normal(45), "gelu"), (normal(64, 16), normal(8, 16), None, None)],
     "linear_backward": [
         (normal(37, 45), normal(37, 19), normal(45, 19), normal(37, 45), "gelu", (True, True, True)),
@@ -229,6 +236,16 @@ OURS = {
     "grad_norm": [(BOTH,)],
     "scale": [(BOTH, 0.5)],
 }
+
+
+def in_half(arguments):
+    return tuple(a.astype(np.float16) if getattr(a, "dtype", None) == np.float32 else a for a in arguments)
+
+
+# On tensor cores; the log-sum-exp of attention_backward stays float32.
+OURS["matmul"] += [in_half(case) for case in OURS["matmul"]]
+OURS["attention"] += [in_half(case) for case in OURS["attention"]]
+OURS["attention_backward"] += [(*in_half(c[:5]), c[5], *c[6:]) for c in OURS["attention_backward"]]
 
 
 @pytest.mark.parametrize("name", OURS)
