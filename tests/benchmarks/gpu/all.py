@@ -16,7 +16,14 @@ from pathlib import Path
 
 from tests.benchmarks.gpu.timing import machine, options, table
 
-BENCHMARKS = ("bench_launch", "bench_rowwise", "bench_matmul", "bench_attention", "bench_training")
+BENCHMARKS = (
+    "bench_launch",
+    "bench_rowwise",
+    "bench_matmul",
+    "bench_matmul_steps",
+    "bench_attention",
+    "bench_training",
+)
 RESULTS = Path(__file__).parents[1] / "results"
 
 
