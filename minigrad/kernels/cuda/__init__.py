@@ -6,8 +6,8 @@ How to add a kernel, say `scale`:
     (mma_m16n8k16, ldmatrix, cp_async16). Kernels are `extern "C" __global__ void`; a name is unique in its file.
     Sizes that must be constants are macros (HEAD_DIM, TILE), set for each version by load(). One comment line a
     version says what compile.py compiles: "// compile: HEAD_DIM=64 TILE=32", and "// needs: sm_80" if an
-    architecture is too old. No standard headers (NVRTC has none), no inline PTX outside the two .cuh files,
-    which give the emulator its own version of each.
+    architecture is too old. No standard headers (NVRTC has none), no inline PTX outside the .cuh files: common
+    and tensor_core give the emulator its own version of each, hopper has none.
 
 2.  `scale.py`, the function with the reference's signature. It checks and lays out (`prepared`: C-contiguous,
     this dtype, 16-byte aligned; `empty`: the results) and launches:

@@ -93,7 +93,8 @@ __device__ __forceinline__ void load_tile(float (&tile)[ROWS][COLUMNS], const fl
 // once for 8 multiply-adds; with those of a that is 9 reads for 8 multiply-adds where there were 16. Global intensity
 // 32. Shared memory is still the limit: of a and the sums, only the sums stay in registers.
 
-extern "C" __global__ void __launch_bounds__(512, 2) matmul_tile_1d(const float *a, const float *b, float *c, Product p) {
+extern "C" __global__ void __launch_bounds__(512, 2)
+    matmul_tile_1d(const float *a, const float *b, float *c, Product p) {
     constexpr int SIDE = 64, DEPTH = 8, EACH = 8, THREADS = SIDE * SIDE / EACH;
     __shared__ float a_tile[SIDE][DEPTH], b_tile[DEPTH][SIDE];
     Tile tile = tile_of_block<SIDE, SIDE>(p);

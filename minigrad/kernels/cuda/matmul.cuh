@@ -68,3 +68,21 @@ __device__ __forceinline__ Lines<T> columns_of_b(const T *b, const Product &p, T
     b = operand(b, p.b, p, tile.batch) + tile.column * p.b.column;
     return {b, TRANSPOSED ? p.b.column : p.b.row, p.n - tile.column, p.k};
 }
+
+// --- results in pairs, as tensor cores leave them ----------------------------------------------------------------
+
+// Two neighbours of a row, as far as the row goes.
+__device__ __forceinline__ void store_pair(float *row, int column, int n, float x, float y) {
+    if (column < n) row[column] = x;
+    if (column + 1 < n) row[column + 1] = y;
+}
+
+template <class T>
+__device__ __forceinline__ void store_pair(T *row, int column, int n, float x, float y) {
+    if (n % 2 == 0) {
+        if (column < n) *reinterpret_cast<unsigned *>(row + column) = pack<T>(x, y);
+        return;
+    }
+    if (column < n) row[column] = from_float<T>(x);
+    if (column + 1 < n) row[column + 1] = from_float<T>(y);
+}

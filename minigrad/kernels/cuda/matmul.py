@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.kernels.cuda.loader import Module, address, empty, load
+from minigrad.kernels.cuda.tensor_map import tensor_map
 from minigrad.kernels.reference.matmul import _check
 
 # name -> side of the square of c that a block computes, its threads; these five take any strides
@@ -20,14 +21,15 @@ SIMPLE = {
     "tile_1d": (64, 512),
     "tile_2d": (128, 256),
 }
-STEPS = {"float32": (*SIMPLE, "vectorised", "warp_tile"), "float16": ("tensor_cores",), "bfloat16": ("tensor_cores",)}
+HALF_STEPS = ("tensor_cores", "hopper")
+STEPS = {"float32": (*SIMPLE, "vectorised", "warp_tile"), "float16": HALF_STEPS, "bfloat16": HALF_STEPS}
 
 # (rows, columns) of c that a block computes, the most economical first: larger tiles load less, smaller ones are more
 BLOCK = ("BLOCK_ROWS", "BLOCK_COLUMNS")
 FLOAT_TILES = ((128, 128), (64, 64))
 HALF_TILES = ((128, 256), (128, 128), (64, 64))
 TYPES = {"float32": "float", "float16": "fp16", "bfloat16": "bf16"}  # of common.cuh
-DEPTH, STAGES = 64, 3  # of matmul_tensor_cores.cu
+DEPTH, STAGES, HOPPER_STAGES = 64, 3, 4  # of matmul_tensor_cores.cu and matmul_hopper.cu
 FULL = 264  # blocks that keep a GPU busy: two for each of an H100's 132 multiprocessors
 SHORTEST_PART = 128  # of k
 
@@ -54,6 +56,8 @@ def matmul(a, b, step=None):
                 "matmul_fp32.cu", defines | dict(zip(BLOCK, FLOAT_TILES[-1], strict=True))
             )  # as step 7 has it
             module.launch("matmul_vectorised", blocks(a, b, 128, 128), 256, (a, b, c, product(a, b)))
+        elif step == "hopper":
+            _on_hopper(a, b, c)
         else:
             multiply(a, b, c)
     return c
@@ -104,6 +108,32 @@ def _on_tiles(a, b, c, epilogue: tuple, rows: int, columns: int) -> Module:
     shared = STAGES * (rows + columns) * DEPTH * a.itemsize
     module.launch("matmul_tensor_cores", grid, threads, (a, b, c, *epilogue, product(a, b)), shared)
     return module
+
+
+def _on_hopper(a, b, c) -> None:
+    """Step 9. ValueError without a Hopper GPU, or for operands that its copies cannot read."""
+    xp = array_module(a)
+    if xp is np or xp.cuda.Device().compute_capability != "90":
+        raise ValueError('matmul: step "hopper" needs a Hopper GPU (compute capability 9.0); the emulator has none')
+    a, b = (_without_repeats(x) for x in (a, b))
+    a, b, defines = laid_out(a, b)
+    if not defines.pop("ALIGNED") or not a.shape[-1]:
+        raise ValueError(f'matmul: {a.shape} @ {b.shape}: step "hopper" takes rows of whole 16 bytes, not empty')
+    a_contiguous, b_contiguous = 3 - defines["A_TRANSPOSED"], 3 - defines["B_TRANSPOSED"]
+    maps = (
+        tensor_map(a, a_contiguous, 128 if a_contiguous == 3 else 64),  # a whole tile, or 64 x 64 of it
+        tensor_map(b, b_contiguous, 256 if b_contiguous == 2 else 64),
+    )
+    module = load("matmul_hopper.cu", defines | {"TYPE": TYPES[a.dtype.name]})
+    shared = HOPPER_STAGES * (128 + 256) * DEPTH * a.itemsize + 1024  # to start at a multiple of 1,024
+    arguments = (*maps, c, None, None, np.int32(0), product(a, b))
+    module.launch("matmul_hopper", blocks(a, b, 128, 256), 3 * 128, arguments, shared)
+
+
+def _without_repeats(x):
+    """x, copied if it runs backwards or is broadcast along some axis."""
+    goes_on = all(stride > 0 for stride, length in zip(x.strides, x.shape, strict=True) if length > 1)
+    return x if goes_on else array_module(x).ascontiguousarray(x)
 
 
 def plan(m: int, n: int, k: int, batch: int, tiles: tuple) -> tuple[int, int, int]:

@@ -118,8 +118,8 @@ __device__ __forceinline__ void store_row(float *row, int column, int n, float4 
 // The tiles and the work are those of step 5. A thread loads 16 bytes at once from global memory, one load of a and one
 // of b for each tile; a is transposed on the way into shared memory, so that there, too, a thread reads its 8 numbers
 // with two loads of 16 bytes. Four times fewer instructions for the same bytes. What remains: a thread's 8 columns lie
-// together, so of the 16 threads of a row each quarter of a warp reads only every other 16 bytes, two in the same banks;
-// and while tiles are loaded nobody computes.
+// together, so a quarter of a warp reads every other 16 bytes, two threads in the same banks; and while tiles are
+// loaded nobody computes.
 
 extern "C" __global__ void __launch_bounds__(256, 2)
     matmul_vectorised(const float *a, const float *b, float *c, Product p) {
@@ -160,8 +160,8 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 }
 
 // --- 7: warp tiles, double buffering -----------------------------------------------------------------------------
-// Each warp computes 32 x 64 elements. Its lanes stand 4 high and 8 wide, and a lane's 8 x 8 elements are four pieces of
-// 4 x 4, 16 rows and 32 columns apart: what the lanes read of b at once is 128 neighbouring bytes, and of a 64. Lanes
+// Each warp computes 32 x 64 elements. Its lanes stand 4 high and 8 wide, and a lane's 8 x 8 elements are four pieces
+// of 4 x 4, 16 rows and 32 columns apart: what the lanes read of b at once is 128 neighbouring bytes, and of a 64. Lanes
 // are numbered in pairs down (i and i + 1 read the same of b, i and i + 2 the same of a), which lets the hardware serve
 // a whole load of 16 bytes a lane in two turns instead of four.
 //
@@ -169,14 +169,14 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 // lies in global memory as it must in shared memory, otherwise by registers, which wait for their loads only when the
 // multiplication is over. One barrier a tile is enough.
 //
-// With 16 steps along k a tile, global intensity 64, 64 multiply-adds for 4 loads from shared memory, and nothing ever
+// With 8 steps along k a tile, global intensity 64, 64 multiply-adds for 4 loads from shared memory, and nothing ever
 // waiting, the multiply-adds themselves are the limit; in the same time tensor cores do ten times as many, on numbers
 // half as long: step 8. The epilogue adds a bias and applies an activation, on sums still in registers; `before` gets
 // what the activation was applied to, unless it is null.
 
 constexpr int WARP_ROWS = 32, WARP_COLUMNS = 64;
 constexpr int WARP_TILE_THREADS = BLOCK_ROWS / WARP_ROWS * (BLOCK_COLUMNS / WARP_COLUMNS) * 32;
-// Blocks on a multiprocessor at a time: 16 warps, of 128 registers a lane, or where that is too few for a lane, 12 or 8.
+// Blocks on a multiprocessor at a time: 16 warps of 128 registers a lane, or where those are too few, 12 or 8 warps.
 constexpr int BLOCKS = ALIGNED && WARP_TILE_THREADS >= 256 ? 512 / WARP_TILE_THREADS : 384 / WARP_TILE_THREADS;
 
 extern "C" __global__ void __launch_bounds__(WARP_TILE_THREADS, BLOCKS)
@@ -205,7 +205,8 @@ extern "C" __global__ void __launch_bounds__(WARP_TILE_THREADS, BLOCKS)
         if (t >= 0) {
 #pragma unroll
             for (int q = 0; q < DEPTH; q++) {
-                const float *of_a = a_tile[t % 2] + q * PanelA::PITCH + y, *of_b = b_tile[t % 2] + q * PanelB::PITCH + x;
+                const float *of_a = a_tile[t % 2] + q * PanelA::PITCH + y;
+                const float *of_b = b_tile[t % 2] + q * PanelB::PITCH + x;
                 float eight_a[8], eight_b[8];
                 unpack(eight_a, load4(of_a), load4(of_a + 16));
                 unpack(eight_b, load4(of_b), load4(of_b + 32));

@@ -2,17 +2,17 @@
 //
 // A tensor core multiplies a (16, 16) fragment with a (16, 8) one in one instruction of a warp, mma.sync: 2,048
 // multiply-adds where a warp's own units do 32. An H100 does about 300 operations this way for each byte its memory
-// delivers, and 15 for each byte of shared memory, so every level of step 7 has to be wider, and waiting for none
-// is allowed any more:
+// delivers, and 34 for each byte of shared memory, so every level of step 7 has to be wider, and nothing may wait:
 //
 //   block tile     128 x 256: 85 multiply-adds for each number from global memory
-//   warp tile      64 x 64: 8 ldmatrix bring the operands of 32 mma; the 64 x 64 sums are 128 registers a lane
+//   warp tile      64 x 64: 8 ldmatrix bring the operands of 32 mma, 32 operations for each byte of shared memory;
+//                  the sums are 128 registers a lane
 //   copies         cp.async into a ring of STAGES buffers: while one is multiplied, STAGES - 1 are on their way, and
 //                  nothing passes through registers
 //   fragments      ldmatrix reads 8 x 8 matrices, 16 bytes a row, and .trans turns them: all four transposes cost the
 //                  same. While 16 steps along k are multiplied, the next 16 are being loaded.
-//   swizzle        rows of a tile are 128 bytes or a multiple: the 8 rows of a matrix at one column would all lie in the
-//                  same 4 banks. Of each row r the 16-byte chunks are stored in the order chunk ^ (r % 8): the 8 rows
+//   swizzle        rows of a tile are 128 bytes or a multiple: the 8 rows of a matrix at one column would all lie in
+//                  the same 4 banks. Of each row r the 16-byte chunks are stored in the order chunk ^ (r % 8): the 8 rows
 //                  of a column then lie in 32 different banks, and so does a row, without a byte of padding.
 //
 // What remains: registers. mma.sync takes its operands from them, so a warp must load, wait and issue for itself, and
@@ -94,7 +94,7 @@ struct Panel {
         *reinterpret_cast<uint4 *>(to) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
     }
 
-    // 16 lines x 16 along the depth, for mma: matrices (lines, depth) (0-7, 0-7), (8-15, 0-7), (0-7, 8-15), (8-15, 8-15).
+    // 16 lines x 16 along the depth, for mma: (lines, depth) = (0-7, 0-7), (8-15, 0-7), (0-7, 8-15), (8-15, 8-15).
     static __device__ __forceinline__ void fragment(unsigned (&r)[4], const TYPE *tile, int line, int q) {
         int lane = threadIdx.x % 32;
         if (ALONG_DEPTH)
@@ -131,22 +131,6 @@ struct Fragments {
     }
 };
 
-// Two neighbours of a row, as far as the row goes.
-__device__ __forceinline__ void store_pair(float *row, int column, int n, float x, float y) {
-    if (column < n) row[column] = x;
-    if (column + 1 < n) row[column + 1] = y;
-}
-
-template <class T>
-__device__ __forceinline__ void store_pair(T *row, int column, int n, float x, float y) {
-    if (n % 2 == 0) {
-        if (column < n) *reinterpret_cast<unsigned *>(row + column) = pack<T>(x, y);
-        return;
-    }
-    if (column < n) row[column] = from_float<T>(x);
-    if (column + 1 < n) row[column + 1] = from_float<T>(y);
-}
-
 // --- 8 -----------------------------------------------------------------------------------------------------------
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -164,8 +148,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     int tiles = (p.k + DEPTH - 1) / DEPTH;
 
     auto start = [&](int t) {
-        TYPE *a_tile = ring + t % STAGES * STAGE;
-        if (t < tiles) PanelA::start(a_tile, lines_a, t * DEPTH), PanelB::start(a_tile + PanelA::SIZE, lines_b, t * DEPTH);
+        TYPE *a_tile = ring + t % STAGES * STAGE, *b_tile = a_tile + PanelA::SIZE;
+        if (t < tiles) PanelA::start(a_tile, lines_a, t * DEPTH), PanelB::start(b_tile, lines_b, t * DEPTH);
         cp_async_commit();  // an empty group keeps the count
     };
     for (int t = 0; t < STAGES - 1; t++) start(t);
@@ -193,7 +177,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         for (int j = 0; j < 2 * PIECES; j++)
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                int row = tile.row + y + 16 * i + 8 * half + lane / 4, column = tile.column + x + 8 * j + 2 * (lane % 4);
+                int row = tile.row + y + 16 * i + 8 * half + lane / 4;
+                int column = tile.column + x + 8 * j + 2 * (lane % 4);
                 if (row >= p.m || column >= p.n) continue;
                 float left = sums[i][j][2 * half], right = sums[i][j][2 * half + 1];
                 if (bias) left += to_float(bias[column]), right += column + 1 < p.n ? to_float(bias[column + 1]) : 0;

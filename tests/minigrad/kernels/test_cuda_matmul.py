@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad.dtypes import as_dtype, epsilon
+from minigrad.dtypes import HALVES, as_dtype, epsilon
 from minigrad.kernels.cuda import emulator
 from minigrad.kernels.cuda import linear as cuda_linear
 from minigrad.kernels.cuda import matmul as cuda_matmul
@@ -110,6 +110,31 @@ def test_warp_tile_without_asynchronous_copies(monkeypatch):
     monkeypatch.setattr(cuda_matmul, "load", lambda file, defines: load(file, defines | {"ASYNCHRONOUS": 0}))
     a, b = operand((40, 36)), operand((36, 68), False, 1)
     assert error(a, b, cuda_matmul.matmul(a, b)) <= 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize(("a_transposed", "b_transposed"), LAYOUTS)
+@pytest.mark.parametrize(
+    "shapes",
+    [((8, 16), (16, 8)), ((128, 64), (64, 256)), ((136, 328), (328, 520)), ((4096, 768), (768, 3072)),
+     ((2, 3, 64, 320), (2, 3, 320, 72)), ((3, 200, 72), (72, 264)), ((2, 200, 72), (1, 72, 264))],
+    ids=str,
+)  # fmt: skip
+def test_hopper(dtype, a_transposed, b_transposed, shapes):
+    cupy = pytest.importorskip("cupy")
+    if cupy.cuda.Device().compute_capability != "90":
+        pytest.skip("needs a Hopper GPU")
+    a, b = operand(shapes[0], a_transposed, 0, dtype), operand(shapes[1], b_transposed, 1, dtype)
+    on_gpu = [cupy.asarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) if turned else cupy.asarray(x)
+              for x, turned in ((a, a_transposed), (b, b_transposed))]  # fmt: skip
+    assert error(a, b, cuda_matmul.matmul(*on_gpu, "hopper").get()) <= 1
+
+
+def test_hopper_needs_a_hopper():
+    half = operand((8, 8), dtype="float16")
+    with pytest.raises(ValueError, match=r'matmul: step "hopper" needs a Hopper GPU \(compute capability 9.0\)'):
+        cuda_matmul.matmul(half, half, "hopper")
 
 
 @given(
