@@ -136,8 +136,8 @@ def _make_pack(width):
     return pack
 
 
-_pack_rows = _make_pack(ROWS)
-_pack_columns = _make_pack(COLUMNS)
+pack_rows = _make_pack(ROWS)
+pack_columns = _make_pack(COLUMNS)
 
 
 @njit(error_model="numpy")
@@ -162,7 +162,7 @@ def _pack_task(task, b, first, column, columns, start, depth, packed):
     panels = (columns + COLUMNS - 1) // COLUMNS
     product, j = first + task // panels, task % panels * COLUMNS
     outer, inner, lines = product // b.shape[1], product % b.shape[1], min(COLUMNS, columns - j)
-    _pack_columns(b, outer, inner, column + j, lines, start, depth, packed, task * COLUMNS * depth)
+    pack_columns(b, outer, inner, column + j, lines, start, depth, packed, task * COLUMNS * depth)
 
 
 @njit(error_model="numpy")
@@ -180,7 +180,7 @@ def _block_task(task, a, n, c, first, column, columns, start, depth, block_rows,
     c_at = ((first + member) * m + row) * n + column + j
     for i in range(0, rows, ROWS):
         lines = min(ROWS, rows - i)
-        _pack_rows(a, outer, inner, row + i, lines, start, depth, packed, a_at + i * depth)
+        pack_rows(a, outer, inner, row + i, lines, start, depth, packed, a_at + i * depth)
     _multiply_block(
         depth, packed, a_at, rows, packed_b, b_at, min(block_columns, columns - j),
         c, c_at, n, edge, thread * ROWS * COLUMNS, start > 0,
