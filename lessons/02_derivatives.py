@@ -15,9 +15,9 @@
 import math
 
 import matplotlib.pyplot as plt
-import minigrad as mg
 import numpy as np
 
+import minigrad as mg
 from lessons.kit import goal, show_source
 
 plt.style.use("lessons.grey")
@@ -320,7 +320,7 @@ def newton(start, steps):
 
 start = [-1.2, 1.0]
 slow = gradient_descent(start, 500, 1e-3)
-quick = newton(start, 7)
+quick = newton(start, 6)
 distances = {
     name: np.linalg.norm(path - 1, axis=1)
     for name, path in {"gradient descent": slow, "Newton": quick}.items()
@@ -329,12 +329,12 @@ distances = {
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4))
 gx, gy = np.meshgrid(np.linspace(-1.6, 1.5, 200), np.linspace(-3.6, 1.9, 200))
 left.contour(gx, gy, np.log10(valley((gx, gy)) + 1e-3), 12, colors="0.75", linewidths=0.8)
-left.plot(*slow.T, label="gradient descent, 500 steps")
-left.plot(*quick.T, marker="o", markersize=4, label="Newton, 7 steps")
+left.plot(*slow.T, label="gradient descent")
+left.plot(*quick.T, marker="o", markersize=4, label="Newton")
 left.plot(1, 1, "*", color="black", markersize=12)
 left.set_xlabel("x")
 left.set_ylabel("y")
-left.legend(fontsize=8, loc="lower right")
+left.legend(fontsize=8, loc="lower left")
 for name, d in distances.items():
     right.loglog(np.arange(1, len(d)), np.maximum(d[1:], 1e-16), label=name)
 right.set_xlabel("step")
@@ -342,7 +342,7 @@ right.set_ylabel("distance to the lowest point")
 right.legend(fontsize=8)
 plt.show()
 
-goal("distance after 7 steps of Newton", distances["Newton"][-1], at_most=1e-8)
+goal("distance after 6 steps of Newton", distances["Newton"][-1], at_most=1e-8)
 print(f"distance after 500 steps of gradient descent: {distances['gradient descent'][-1]:.2f}")
 
 # %% [markdown]

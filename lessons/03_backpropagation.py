@@ -15,9 +15,9 @@
 import time
 
 import matplotlib.pyplot as plt
-import minigrad as mg
 import numpy as np
 
+import minigrad as mg
 from lessons.kit import fast, goal, show_source
 
 plt.style.use("lessons.grey")
@@ -103,11 +103,8 @@ class Value:
     """
 
     def __init__(self, data, parents=(), rule=None):
-        self.data, self.parents, self.rule = (
-            np.asarray(data, dtype="float64"),
-            parents,
-            rule,
-        )
+        self.data = np.asarray(data, dtype="float64")
+        self.parents, self.rule = parents, rule
         self.grad = 0.0
 
     def __add__(self, other):
@@ -253,7 +250,7 @@ print("w has shape", w.data.shape, "and its gradient", w.grad.shape)
 # | the lambda | `Function.backward`, a class for each operation | saved arrays are let go after use |
 # | `Value(…, parents, rule)` | `Function.__call__` | records only what needs a gradient |
 # | `topological_order` | `_flow`: the order of creation, reversed | no search, just a sort by number |
-# | `unbroadcast` | `unbroadcast` | |
+# | `unbroadcast` | `unbroadcast` | a check of shape and dtype, with the rule's name |
 # | `parent.grad + gradient` | `pending[parent]` | added in place where nobody else looks |
 #
 # Why is the order of creation good enough? A node is always made after its parents.
@@ -362,12 +359,8 @@ def predict(x, W1, b1, W2, b2):
 
 
 points, side = moons(200, rng)
-start = [
-    rng.standard_normal((2, 16)),
-    np.zeros(16),
-    rng.standard_normal((16, 1)) / 4,
-    np.zeros(1),
-]
+shapes = {"W1": (2, 16), "b1": (16,), "W2": (16, 1), "b2": (1,)}
+start = [rng.standard_normal(shape) / shape[0] ** 0.5 for shape in shapes.values()]
 
 
 def train(steps, make, gradients, learning_rate=0.5):
@@ -417,14 +410,8 @@ right.contourf(gx, gy, surface, 8, cmap="Greys", alpha=0.5)
 right.contour(gx, gy, surface, [0.0], colors="black")
 for sign, mark, name in ((1, "o", "target 1"), (-1, "^", "target -1")):
     chosen = points[side[:, 0] == sign]
-    right.plot(
-        *chosen.T,
-        mark,
-        markersize=3.5,
-        label=name,
-        mec="black",
-        mfc="white" if sign < 0 else "0.3",
-    )
+    fill = "white" if sign < 0 else "0.3"
+    right.plot(*chosen.T, mark, markersize=3.5, label=name, mec="black", mfc=fill)
 right.set_xlabel("x₁")
 right.set_ylabel("x₂")
 right.legend(fontsize=8, loc="upper right", frameon=True)

@@ -4,7 +4,7 @@
 # | | |
 # |---|---|
 # | Builds on | lessons 1 to 3: einsum, gradient rules, backward |
-# | You will have | a network that reads digits better than lesson 1 did, and its loss and gradient derived by hand |
+# | You will have | a network that reads digits better than lesson 1 did, with a thirtieth of the numbers |
 # | Time | 80 minutes, of which 15 seconds are computing |
 # | Memory | 0.3 GB |
 #
@@ -12,14 +12,14 @@
 
 # %%
 import matplotlib.pyplot as plt
+import numpy as np
+
 import minigrad as mg
 import nn
-import numpy as np
-from nn import functional as F
-from nn import optim
-
 from lessons.digits import digits
 from lessons.kit import fast, goal, show_source
+from nn import functional as F
+from nn import optim
 
 plt.style.use("lessons.grey")
 mg.manual_seed(0)
@@ -81,9 +81,10 @@ axes[0].set_ylabel("x₂")
 plt.show()
 
 # %% [markdown]
-# A full dot asks for 1, an empty one for 0, and dark ground means the neuron says 1. It learns *and* and *or*.
-# It cannot learn *xor*: no straight line has both full dots on one side. In 1969 Minsky and Papert proved what
-# single neurons cannot do, and many people stopped trying.
+# A full dot asks for 1, an empty one for 0, and dark ground means the neuron says 1. It learns *and*
+# and *or*. It cannot learn *xor*, since no straight line parts the full dots from the empty ones: all
+# four pull equally hard, and it says ½ everywhere. In 1969 Minsky and Papert proved what single
+# neurons cannot do, and many people stopped trying.
 
 # %% [markdown]
 # ## Two layers
@@ -147,11 +148,12 @@ plt.show()
 p = np.linspace(0.005, 1, 300)
 figure, ax = plt.subplots(figsize=(7.5, 2.8))
 ax.plot(p, -np.log(p))
-for value, name in (
-    (0.1, "a guess among ten: ln 10 = 2.30"),
-    (0.93, "quite sure: 0.07"),
-    (0.01, "quite wrong: 4.61"),
-):
+names = {
+    0.01: "quite wrong: 4.61",
+    0.1: "a guess among ten: ln 10 = 2.30",
+    0.93: "quite sure: 0.07",
+}
+for value, name in names.items():
     ax.plot(value, -np.log(value), "o", color="black")
     ax.annotate(name, (value, -np.log(value)), xytext=(8, 8), textcoords="offset points")
 ax.set_xlabel("probability given to the right class")
@@ -196,9 +198,8 @@ def cross_entropy(logits, targets):
 
 logits, targets = 3 * rng.standard_normal((6, 10)), rng.integers(0, 10, 6)
 loss, gradient = cross_entropy(logits, targets)
-print(
-    f"loss {loss:.6f}; each row of the gradient adds up to zero: {np.abs(gradient.sum(1)).max():.0e}"
-)
+print(f"loss {loss:.6f}")
+print(f"each row of the gradient adds up to zero: {np.abs(gradient.sum(1)).max():.0e}")
 print("large logits:", cross_entropy(np.array([[800.0, 0.0]]), np.array([1]))[0])
 
 # %% [markdown]
@@ -290,29 +291,28 @@ grid = figure.add_gridspec(2, 8, height_ratios=[2.2, 1])
 ax = figure.add_subplot(grid[0, :])
 ax.plot(losses, linewidth=1, label="each batch")
 ax.axhline(np.log(10), color="0.6", linestyle=":")
-ax.annotate(
-    "ln 10, knowing nothing",
-    (len(losses) * 0.6, np.log(10)),
-    xytext=(0, -12),
-    textcoords="offset points",
-)
-ax.axhline(
-    test_loss, label=f"new pictures at the end: {test_loss:.2f}", color="0.3", linestyle="--"
-)
+ax.text(len(losses) * 0.6, 2.1, "ln 10, knowing nothing")
+at_the_end = f"new pictures at the end: {test_loss:.2f}"
+ax.axhline(test_loss, label=at_the_end, color="0.3", linestyle="--")
 ax.set_xlabel("step")
 ax.set_ylabel("cross-entropy")
 ax.legend(loc="center right")
 for k, i in enumerate(worst):
     ax = figure.add_subplot(grid[1, k])
     ax.imshow(test_images[i])
-    ax.set_title(
-        f"a {test_labels[i]}, read as\n{probabilities[i].argmax()} ({probabilities[i].max():.0%})",
-        fontsize=7,
-    )
+    guess = probabilities[i].argmax()
+    title = f"a {test_labels[i]}, read as\n{guess} ({probabilities[i, guess]:.0%})"
+    ax.set_title(title, fontsize=7)
     ax.set_axis_off()
 plt.show()
 
 goal("accuracy on new pictures", accuracy, at_least=0.93)
+
+known = mg.tensor(train_images).reshape(-1, 256)
+distances = (test_x * test_x).sum(1, keepdim=True) - 2 * test_x @ known.T + (known * known).sum(1)
+nearest = train_labels[distances.argmin(1).numpy()]
+print(f"lesson 1, with the same pictures: {(nearest == test_labels).mean():.3f}")
+print(f"numbers kept: lesson 1 {known.numel():,}, the network 17,098")
 
 # %% [markdown]
 # ## What did it learn?

@@ -9,10 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from models.errors import UserError
-
 from lessons.catalogue import Lesson, lessons
 from lessons.kit import FAST
+from models.errors import UserError
 
 
 def main(argv: list[str] | None = None) -> int:
