@@ -123,9 +123,13 @@ def _usage(log: str) -> list[Usage]:
     return sorted(found, key=lambda usage: usage.kernel)
 
 
-def table(paths: list[Path]) -> tuple[str, int]:
-    """A line for each kernel, version and architecture; and how many kernels spill registers."""
-    jobs = [(path, defines, architecture) for path in paths for architecture, defines in versions(path)]
+def jobs(paths: list[Path]) -> list[tuple[Path, dict, str]]:
+    """Everything there is to compile in these files, as cubin's arguments."""
+    return [(path, defines, architecture) for path in paths for architecture, defines in versions(path)]
+
+
+def table(jobs: list[tuple[Path, dict, str]]) -> tuple[str, int]:
+    """A line for each kernel of each job; and how many kernels spill registers."""
     lines = [f"{'file':22} {'kernel':34} {'constants':28} {'arch':7} {'registers':>9} {'shared':>7} {'spills':>6}"]
     spilling = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -140,6 +144,6 @@ def table(paths: list[Path]) -> tuple[str, int]:
 
 
 if __name__ == "__main__":
-    text, spilling = table([Path(p) for p in sys.argv[1:]] or sorted(HERE.glob("*.cu")))
+    text, spilling = table(jobs([Path(p) for p in sys.argv[1:]] or sorted(HERE.glob("*.cu"))))
     print(text)
     sys.exit(f"{spilling} kernels spill registers" if spilling else 0)

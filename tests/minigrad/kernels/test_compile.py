@@ -11,13 +11,22 @@ FILES = sorted(compile.HERE.glob("*.cu"))
 pytestmark = pytest.mark.nvcc
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_compiles_without_spills(path):
-    text, spilling = compile.table([path])
+def check(jobs):
+    text, spilling = compile.table(jobs)
     print(text)  # seen with pytest -s, or if this fails
     assert not spilling, text
-    for architecture in {architecture for architecture, _ in compile.versions(path)}:
-        assert f" {architecture} " in text
+    assert {job[2] for job in jobs} <= set(text.split())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_version_for_hopper_compiles_without_spills(path):
+    check([next(job for job in compile.jobs([path]) if job[2].startswith("sm_90"))])
+
+
+@pytest.mark.slow  # minutes, the first time
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_version_compiles_without_spills(path):
+    check(compile.jobs([path]))
 
 
 def test_a_file_says_what_to_compile(tmp_path):
