@@ -52,9 +52,8 @@ def matmul(a, b, step=None):
             load("matmul.cu").launch(f"matmul_{step}", blocks(a, b, side, side), threads, (a, b, c, product(a, b)))
         elif step == "vectorised":
             a, b, defines = laid_out(a, b)
-            module = load(
-                "matmul_fp32.cu", defines | dict(zip(BLOCK, FLOAT_TILES[-1], strict=True))
-            )  # as step 7 has it
+            defines |= dict(zip(BLOCK, FLOAT_TILES[-1], strict=True))  # step 7's: compiled together, but not used here
+            module = load("matmul_fp32.cu", defines)
             module.launch("matmul_vectorised", blocks(a, b, 128, 128), 256, (a, b, c, product(a, b)))
         elif step == "hopper":
             _on_hopper(a, b, c)
@@ -77,7 +76,8 @@ def multiply(a, b, c, bias=None, before=None, activation=0):
     """
     m, k, n, batch = a.shape[-2], a.shape[-1], b.shape[-1], math.prod(a.shape[:2])
     half = c.dtype.itemsize == 2
-    rows, columns, parts = plan(m, n, k, batch, HALF_TILES if half else FLOAT_TILES)
+    tiles = HALF_TILES[0 if _has_large_shared_memory(c) else 1 :] if half else FLOAT_TILES
+    rows, columns, parts = plan(m, n, k, batch, tiles)
     epilogue = (bias, before, np.int32(activation))
     if parts == 1:
         _on_tiles(a, b, c, epilogue, rows, columns)
@@ -87,6 +87,12 @@ def multiply(a, b, c, bias=None, before=None, activation=0):
     module = _on_tiles(a, b, partial, (None, None, np.int32(0)), rows, columns)
     numbers = (np.int32(parts), np.int64(m * n), np.int32(n))
     module.launch("add_parts_half" if half else "add_parts", -(-m * n // 256), 256, (partial, c, *epilogue, *numbers))
+
+
+def _has_large_shared_memory(x) -> bool:
+    """Whether 144 KB are there for a block; consumers' GPUs have 99."""
+    xp = array_module(x)
+    return xp is np or xp.cuda.Device().compute_capability in ("80", "87", "90", "100", "103")
 
 
 def _on_tiles(a, b, c, epilogue: tuple, rows: int, columns: int) -> Module:

@@ -161,9 +161,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 
 // --- 7: warp tiles, double buffering -----------------------------------------------------------------------------
 // Each warp computes 32 x 64 elements. Its lanes stand 4 high and 8 wide, and a lane's 8 x 8 elements are four pieces
-// of 4 x 4, 16 rows and 32 columns apart: what the lanes read of b at once is 128 neighbouring bytes, and of a 64. Lanes
-// are numbered in pairs down (i and i + 1 read the same of b, i and i + 2 the same of a), which lets the hardware serve
-// a whole load of 16 bytes a lane in two turns instead of four.
+// of 4 x 4, 16 rows and 32 columns apart: what the lanes read of b at once is 128 neighbouring bytes, and of a 64.
+// Lanes are numbered in pairs down (i and i + 1 read the same of b, i and i + 2 the same of a), which lets the hardware
+// serve a whole load of 16 bytes a lane in two turns instead of four.
 //
 // There are two buffers. While one is multiplied the other is filled: past the registers by cp.async where an operand
 // lies in global memory as it must in shared memory, otherwise by registers, which wait for their loads only when the
