@@ -38,7 +38,7 @@ def _float32(*args) -> bool:
 
 
 def _on_gpu(*args) -> bool:
-    """All arrays are cupy's, and no number is in an array: kernels take numbers from the program."""
+    """All arrays are cupy's, and none is a number: most kernels take those from the program."""
     everything = [each for arg in args for each in (arg if type(arg) is list else (arg,))]
     return (
         any(_is_cupy(each) for each in everything)
@@ -186,7 +186,7 @@ for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backwar
     _kernel(_name, "normalization", cuda=True)
 for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):
     _kernel(_name, "activation", cuda=True)
-_kernel("dropout", "dropout", cuda=True)
+_kernel("dropout", "dropout", cuda={"on_gpu": lambda x, p, seed: _float32_on_gpu(x)})
 _kernel("conv1d", "conv1d", supports=_plain_convolution)
 _kernel("conv1d_backward", "conv1d", worth=_at_least(2048, argument=1), supports=_plain_convolution)  # of x
 _kernel("conv1d_max", "conv1d_max")
@@ -205,7 +205,7 @@ cast = Kernel(
 )
 __all__.append("cast")
 _on_tensor_cores = {
-    "on_gpu": lambda *args: _on_gpu(*args) and _one_precision(*args),
+    "on_gpu": lambda *args: _on_gpu(*args[:-1]) and _one_precision(*args),  # the seed may be in memory
     "in_emulator": lambda *args: not any(map(_is_cupy, args)) and _one_precision(*args),
     "limit": _head_limit,
 }
@@ -217,7 +217,11 @@ _kernel("gru", "recurrent", worth=_several_steps(sizes=4))
 _kernel("gru_backward", "recurrent", worth=_several_steps(sizes=7))
 _kernel("rnn", "recurrent", worth=_several_steps(sizes=3))
 _kernel("rnn_backward", "recurrent", worth=_several_steps(sizes=5))
-for _name in ("adamw", "sgd", "grad_norm"):
+_rate_in_memory = {  # lr and step may be arrays
+    "on_gpu": lambda *args: _float32_on_gpu(*args[:4]),
+    "in_emulator": lambda *args: _float32_in_emulator(*args[:4]),
+}
+_kernel("adamw", "optimizer", cuda=_rate_in_memory)
+for _name in ("sgd", "grad_norm"):
     _kernel(_name, "optimizer", cuda=True)
-_scale = _kernel("scale", "optimizer", cuda=True)
-_scale.implementations["cuda"].supports = lambda arrays, factor: _float32_on_gpu(arrays)  # its factor may be on the GPU
+_kernel("scale", "optimizer", cuda={"on_gpu": lambda arrays, factor: _float32_on_gpu(arrays)})  # and the factor

@@ -34,11 +34,12 @@ constexpr int VECTORS = HEAD_DIM / 32;                     // float4 of a row a 
 
 // Dynamic shared memory: key_time numbers. One-dimensional grid: a block for every batch, head and query.
 extern "C" __global__ void attention_naive(Problem p, const float *q, const float *k, const float *v,
-                                           const unsigned char *allowed, const float *bias, float *out, float *lse) {
+                                           const unsigned char *allowed, const float *bias,
+                                           const unsigned long long *seed, float *out, float *lse) {
     extern __shared__ float scores[];
     __shared__ float shared[32];
     Head head(p, blockIdx.x / p.query_time);
-    Mask mask(p, head, allowed, bias);
+    Mask mask(p, head, allowed, bias, seed);
     int i = blockIdx.x % p.query_time;
     q = at(q, p.q, head.batch, head.head, i);
     float maximum = -INFINITY, sum = 0;
@@ -124,12 +125,12 @@ __device__ __forceinline__ void store_row(float *row, const float4 (&sums)[VECTO
 // Dynamic shared memory: (QUERIES + KEYS) PITCH + QUERIES SCORES numbers.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_tiled(Problem p, const float *q, const float *k, const float *v, const unsigned char *allowed,
-                    const float *bias, float *out, float *lse) {
+                    const float *bias, const unsigned long long *seed, float *out, float *lse) {
     extern __shared__ __align__(16) float shared[];
     float *queries = shared, *keys = queries + QUERIES * PITCH, *values = keys;  // one after the other in one place
     float *weights = keys + KEYS * PITCH;
     Head head(p, blockIdx.x);
-    Mask mask(p, head, allowed, bias);
+    Mask mask(p, head, allowed, bias, seed);
     int first = (gridDim.y - 1 - blockIdx.y) * QUERIES;  // the causal blocks with the most keys start first
     load_tile<QUERIES>(queries, at(q, p.q, head.batch, head.head, first), p.q.time, p.query_time - first, p.head_dim);
 
@@ -269,7 +270,8 @@ __device__ __forceinline__ void load_keys(Tiles &tiles, const Problem &p, int ba
 // SCORES numbers.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_dkdv(Problem p, const float *grad, const float *q, const float *k, const float *v, const float *lse,
-                   const float *delta, const unsigned char *allowed, const float *bias, float *dk, float *dv) {
+                   const float *delta, const unsigned char *allowed, const float *bias,
+                   const unsigned long long *seed, float *dk, float *dv) {
     extern __shared__ __align__(16) float shared[];
     Tiles tiles(shared);
     int kv_heads = p.heads / p.group, batch = blockIdx.x / kv_heads, kv_head = blockIdx.x % kv_heads;
@@ -283,7 +285,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 
     for (int g = 0; g < p.group; g++) {
         Head head(p, batch * p.heads + kv_head * p.group + g);
-        Mask mask(p, head, allowed, bias);
+        Mask mask(p, head, allowed, bias, seed);
         for (int first = seen_from; first < p.query_time; first += QUERIES_BACKWARD) {
             load_queries(tiles, p, head, q, grad, first);
             __syncthreads();
@@ -313,11 +315,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 // dq = sum of dS k. A block QUERIES_BACKWARD queries; the same shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_dq(Problem p, const float *grad, const float *q, const float *k, const float *v, const float *lse,
-                 const float *delta, const unsigned char *allowed, const float *bias, float *dq) {
+                 const float *delta, const unsigned char *allowed, const float *bias,
+                 const unsigned long long *seed, float *dq) {
     extern __shared__ __align__(16) float shared[];
     Tiles tiles(shared);
     Head head(p, blockIdx.x);
-    Mask mask(p, head, allowed, bias);
+    Mask mask(p, head, allowed, bias, seed);
     int first = (gridDim.y - 1 - blockIdx.y) * QUERIES_BACKWARD;
     load_queries(tiles, p, head, q, grad, first);
     float4 sums[ROWS][VECTORS];

@@ -40,10 +40,12 @@ struct Mask {
     const Problem &p;
     const unsigned char *allowed;  // null, or 0 where a query may not look
     const float *bias;             // null, or what is added to the scores
+    Dropout dropout;
     long long rows;
 
-    __device__ __forceinline__ Mask(const Problem &p, const Head &head, const unsigned char *allowed, const float *bias)
-        : p(p), rows(head.rows) {
+    __device__ __forceinline__ Mask(const Problem &p, const Head &head, const unsigned char *allowed, const float *bias,
+                                    const unsigned long long *seed)
+        : p(p), dropout(p.dropout.seeded(seed)), rows(head.rows) {
         long long start = head.batch * p.mask[0] + head.head * p.mask[1];
         this->allowed = allowed ? allowed + start : nullptr;
         this->bias = bias ? bias + start : nullptr;
@@ -60,8 +62,8 @@ struct Mask {
 
     // x, or after dropout 0 or a little more than x.
     __device__ __forceinline__ float dropped(float x, int i, int j) const {
-        if (p.dropout.threshold == 0) return x;
-        return p.dropout.apply(x, (rows + i) * static_cast<unsigned long long>(p.key_time) + j);
+        if (dropout.threshold == 0) return x;
+        return dropout.apply(x, (rows + i) * static_cast<unsigned long long>(p.key_time) + j);
     }
 
     // How many keys the queries before `end` may see.

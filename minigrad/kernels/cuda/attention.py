@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.kernels.cuda.cast import NUMBERS
-from minigrad.kernels.cuda.dropout import DROPOUT, dropout_argument
+from minigrad.kernels.cuda.dropout import DROPOUT, dropout_arguments
 from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.reference import attention as reference
 
@@ -124,7 +124,7 @@ def _decode(problem, q, k, v, masks, out, lse):
 
 
 def _problem(arrays: dict, mask, causal_offset, scale, dropout_p, seed):
-    """(the struct Problem, (the bool mask as bytes or None, the float mask or None))."""
+    """(the struct Problem, (the bool mask as bytes, the float mask, the seed in memory), each of them or None)."""
     q, k, v = arrays["q"], arrays["k"], arrays["v"]
     heads, query_time, key_time = q.shape[1], q.shape[2], k.shape[2]
     problem = np.zeros((), PROBLEM)
@@ -136,14 +136,14 @@ def _problem(arrays: dict, mask, causal_offset, scale, dropout_p, seed):
     problem["scale"] = scale
     for name, array in arrays.items():
         problem[name] = tuple(stride // array.itemsize for stride in array.strides[:3])
-    problem["dropout"] = dropout_argument(dropout_p, seed)
+    problem["dropout"], seed = dropout_arguments(dropout_p, seed)
     if mask is None:
-        return problem[()], (None, None)
+        return problem[()], (None, None, seed)
     is_bool = mask.dtype == bool
     mask = mask.view(np.uint8) if is_bool else mask.astype(np.float32, copy=False)
     mask = array_module(mask).broadcast_to(mask, (*q.shape[:3], key_time))
     problem["mask"] = [stride // mask.itemsize for stride in mask.strides]
-    return problem[()], ((mask, None) if is_bool else (None, mask))
+    return problem[()], ((mask, None, seed) if is_bool else (None, mask, seed))
 
 
 def _laid_out(x):

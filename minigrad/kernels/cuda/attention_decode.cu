@@ -34,12 +34,13 @@ __device__ __forceinline__ void load_row(float (&row)[EACH], const NUMBER *from,
 // A warp a row of lse and one part of its keys. `parts` (rows, count, HEAD_DIM + 2): the values weighted by
 // e^(score - maximum), the maximum, the sum. The grid is (rows, blocks of warps).
 extern "C" __global__ void attention_parts(Problem p, const NUMBER *q, const NUMBER *k, const NUMBER *v,
-                                           const unsigned char *allowed, const float *bias, float *parts, int count) {
+                                           const unsigned char *allowed, const float *bias,
+                                           const unsigned long long *seed, float *parts, int count) {
     int lane = threadIdx.x % 32, part = (blockIdx.y * blockDim.x + threadIdx.x) / 32;
     if (part >= count) return;  // the whole warp
     int row = blockIdx.x, i = row % p.query_time;
     Head head(p, row / p.query_time);
-    Mask mask(p, head, allowed, bias);
+    Mask mask(p, head, allowed, bias, seed);
     int each = (p.key_time + count - 1) / count, start = part * each, end = min(start + each, p.key_time);
 
     float query[EACH], sums[EACH] = {}, maximum = -INFINITY, sum = 0;

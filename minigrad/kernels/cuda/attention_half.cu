@@ -124,11 +124,11 @@ __device__ __forceinline__ bool all_visible(const Mask &mask, int first, int que
 // Dynamic shared memory: (OWNED + 2 KEYS) PITCH numbers.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_mma(Problem p, const NUMBER *q, const NUMBER *k, const NUMBER *v, const unsigned char *allowed,
-                  const float *bias, NUMBER *out, float *lse) {
+                  const float *bias, const unsigned long long *seed, NUMBER *out, float *lse) {
     extern __shared__ __align__(16) NUMBER shared[];
     NUMBER *queries = shared, *keys = queries + OWNED * PITCH, *values = keys + KEYS * PITCH;
     Head head(p, blockIdx.x);
-    Mask mask(p, head, allowed, bias);
+    Mask mask(p, head, allowed, bias, seed);
     int block_first = (gridDim.y - 1 - blockIdx.y) * OWNED, first = block_first + 16 * warp();
     int end = mask.visible_keys(block_first + OWNED);
     auto copy_keys = [&](int start) {
@@ -231,7 +231,8 @@ __device__ __forceinline__ void find_gradient(float &score, float &dp, const Mas
 // and 4 PASSING floats.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_dkdv(Problem p, const NUMBER *grad, const NUMBER *q, const NUMBER *k, const NUMBER *v, const float *lse,
-                   const float *delta, const unsigned char *allowed, const float *bias, NUMBER *dk, NUMBER *dv) {
+                   const float *delta, const unsigned char *allowed, const float *bias,
+                   const unsigned long long *seed, NUMBER *dk, NUMBER *dv) {
     extern __shared__ __align__(16) NUMBER shared[];
     NUMBER *keys = shared, *values = keys + OWNED * PITCH, *stages = values + OWNED * PITCH;
     float *rows = reinterpret_cast<float *>(stages + 4 * PASSING * PITCH);  // lse and delta of a stage's queries
@@ -267,7 +268,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
         __syncthreads();  // tile n is here
         const NUMBER *queries = stages + n % 2 * 2 * PASSING * PITCH, *grads = queries + PASSING * PITCH;
         const float *row = rows + n % 2 * 2 * PASSING;
-        Mask mask(p, Head(p, batch * p.heads + kv_head * p.group + n / tiles), allowed, bias);
+        Mask mask(p, Head(p, batch * p.heads + kv_head * p.group + n / tiles), allowed, bias, seed);
         int first = seen_from + n % tiles * PASSING;
         float s[PASSING / 8][4], dp[PASSING / 8][4];
         product<PASSING>(s, keys + 16 * warp() * PITCH, queries);
@@ -292,11 +293,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 // dq of OWNED queries, for which the keys pass by. Dynamic shared memory: (2 OWNED + 4 PASSING) PITCH numbers.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
     attention_dq(Problem p, const NUMBER *grad, const NUMBER *q, const NUMBER *k, const NUMBER *v, const float *lse,
-                 const float *delta, const unsigned char *allowed, const float *bias, NUMBER *dq) {
+                 const float *delta, const unsigned char *allowed, const float *bias,
+                 const unsigned long long *seed, NUMBER *dq) {
     extern __shared__ __align__(16) NUMBER shared[];
     NUMBER *queries = shared, *grads = queries + OWNED * PITCH, *stages = grads + OWNED * PITCH;
     Head head(p, blockIdx.x);
-    Mask mask(p, head, allowed, bias);
+    Mask mask(p, head, allowed, bias, seed);
     int block_first = (gridDim.y - 1 - blockIdx.y) * OWNED, first = block_first + 16 * warp();
     int rest = p.query_time - block_first, end = mask.visible_keys(block_first + OWNED);
     copy_tile<OWNED>(queries, at(q, p.q, head.batch, head.head, block_first), p.q.time, rest, p.head_dim);

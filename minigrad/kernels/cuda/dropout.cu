@@ -3,7 +3,9 @@
 
 #include "dropout.cuh"
 
-extern "C" __global__ void dropout(const float *x, float *y, long long n, Dropout dropout) {
+extern "C" __global__ void dropout(const float *x, float *y, long long n, Dropout dropout,
+                                   const unsigned long long *seed) {
+    dropout = dropout.seeded(seed);
     long long i = 4 * (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x);
     if (i + 3 < n) {
         float4 v = load4(x + i);

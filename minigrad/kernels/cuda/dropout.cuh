@@ -18,6 +18,17 @@ struct Dropout {
         return h ^ (h >> 16);
     }
 
+    // The same with the keys that follow from a seed in memory, if there is one, by a step of SplitMix64: a CUDA graph
+    // repeats the numbers it was recorded with, but reads what its arrays hold.
+    __device__ __forceinline__ Dropout seeded(const unsigned long long *seed) const {
+        if (!seed) return *this;
+        unsigned long long z = *seed + 0x9E3779B97F4A7C15ull;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        z ^= z >> 31;
+        return {static_cast<unsigned>(z), static_cast<unsigned>(z >> 32), threshold, factor};
+    }
+
     // x times the factor, or 0.
     __device__ __forceinline__ float apply(float x, unsigned long long index) const {
         return random_bits(index) >= threshold ? x * factor : 0;

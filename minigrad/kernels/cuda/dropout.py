@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.devices import is_array
 from minigrad.kernels.cuda.activation import THREADS, elementwise_blocks
 from minigrad.kernels.cuda.loader import empty, load, prepared
 from minigrad.kernels.reference.dropout import keys, threshold_and_factor
@@ -10,14 +11,16 @@ DROPOUT = np.dtype([("key_1", "u4"), ("key_2", "u4"), ("threshold", "u4"), ("fac
 
 
 def dropout(x, p, seed):
-    argument = dropout_argument(p, seed)
+    numbers = dropout_arguments(p, seed)
     y = empty(x.shape, like=x)
     if y.size:
-        arguments = (prepared(x), y, np.int64(y.size), argument)
+        arguments = (prepared(x), y, np.int64(y.size), *numbers)
         load("dropout.cu").launch("dropout", elementwise_blocks(y.size), THREADS, arguments)
     return y
 
 
-def dropout_argument(p, seed) -> np.void:
-    """A kernel's argument of the type Dropout."""
-    return np.array((*keys(seed), *threshold_and_factor(p)), DROPOUT)[()]
+def dropout_arguments(p, seed):
+    """A kernel's arguments: the struct Dropout, and None or the array that holds the seed."""
+    in_memory = is_array(seed)
+    both = (0, 0) if in_memory else keys(seed)
+    return np.array((*both, *threshold_and_factor(p)), DROPOUT)[()], seed.reshape(1) if in_memory else None

@@ -79,10 +79,21 @@ __device__ __forceinline__ void for_each(const Table &table, Update update) {
     }
 }
 
-// Lists: parameters, gradients, exp_avgs, exp_avg_sqs. `correction` is 1 / sqrt(1 - beta2^step), `shrink` the factor
-// of decoupled weight decay and `l2` that of the other kind.
-extern "C" __global__ void adamw(Table table, float step_size, float rest1, float beta2, float rest2, float eps,
-                                 float correction, float shrink, float l2) {
+// The three numbers of AdamW that change from step to step, from a learning rate and a step in memory: a CUDA graph
+// repeats the numbers it was recorded with, but reads what its arrays hold. One thread.
+extern "C" __global__ void adamw_numbers(const double *lr, const double *step, double beta1, double beta2,
+                                         double decoupled_decay, float *numbers) {
+    numbers[0] = static_cast<float>(*lr / (1 - pow(beta1, *step)));
+    numbers[1] = static_cast<float>(1 / sqrt(1 - pow(beta2, *step)));
+    numbers[2] = static_cast<float>(1 - *lr * decoupled_decay);
+}
+
+// Lists: parameters, gradients, exp_avgs, exp_avg_sqs. step_size is lr / (1 - beta1^step), `correction`
+// 1 / sqrt(1 - beta2^step), `shrink` the factor of decoupled weight decay; `numbers`, if not null, has these three.
+// `l2` is the other kind of weight decay.
+extern "C" __global__ void adamw(Table table, float step_size, float correction, float shrink, const float *numbers,
+                                 float rest1, float beta2, float rest2, float eps, float l2) {
+    if (numbers) step_size = numbers[0], correction = numbers[1], shrink = numbers[2];
     for_each<4>(table, [=](float &param, float grad, float &m, float &v) {
         grad += l2 * param;
         m += rest1 * (grad - m);

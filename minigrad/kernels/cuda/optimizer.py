@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, is_array
 from minigrad.kernels.cuda.loader import address, empty, load
 from minigrad.kernels.reference import optimizer as reference
 
@@ -19,10 +19,20 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
     lists, rest = _ours(params, grads, exp_avgs, exp_avg_sqs)
     if rest:
         reference.adamw(*rest, step, lr, beta1, beta2, eps, weight_decay, decoupled)
-    shrink, l2 = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
-    step_size, correction = lr / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
-    floats = map(np.float32, (step_size, 1 - beta1, beta2, 1 - beta2, eps, correction, shrink, l2))
-    _launch("adamw", lists, *floats)
+    decay, l2 = (weight_decay, 0.0) if decoupled else (0.0, weight_decay)
+    if is_array(step):
+        numbers = _numbers_in_memory(lr, step, beta1, beta2, decay)
+    else:
+        numbers = *map(np.float32, (lr / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step), 1 - lr * decay)), None
+    _launch("adamw", lists, *numbers, *map(np.float32, (1 - beta1, beta2, 1 - beta2, eps, l2)))
+
+
+def _numbers_in_memory(lr, step, beta1, beta2, decay):
+    """The numbers of adamw that depend on lr and step, 0-d arrays, as its arguments."""
+    numbers = empty(3, like=step)
+    arguments = (lr.reshape(1), step.reshape(1), *map(np.float64, (beta1, beta2, decay)), numbers)
+    load("optimizer.cu", {"ARRAYS": ARRAYS[0]}).launch("adamw_numbers", 1, 1, arguments)
+    return np.float32(0), np.float32(0), np.float32(0), numbers
 
 
 def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):

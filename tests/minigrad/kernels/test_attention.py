@@ -32,9 +32,9 @@ def check(backend, q, k, v, grad, mask=None, offset=None, scale=0.3, p=0.0, seed
     """Both kernels against the reference in float64; the arguments stay as they were."""
     arguments = (mask, offset, scale, p, seed)
     before = [x.copy() for x in (q, k, v, grad)]
-    wide = [x.astype(np.float64) for x in (q, k, v)]
-    expected_out, expected_lse = reference.attention(*wide, *arguments)
-    expected = reference.attention_backward(grad.astype(np.float64), *wide, expected_out, expected_lse, *arguments)
+    wide, exact = [x.astype(np.float64) for x in (q, k, v)], (*arguments[:-1], int(seed))
+    expected_out, expected_lse = reference.attention(*wide, *exact)
+    expected = reference.attention_backward(grad.astype(np.float64), *wide, expected_out, expected_lse, *exact)
     out, lse = run(backend, "attention", q, k, v, *arguments)
     gradients = run(backend, "attention_backward", grad, q, k, v, out, lse, *arguments)
     close(out, expected_out, atol)
@@ -173,6 +173,12 @@ def test_one_key_value_head_split_between_workers(backend):
     """Fewer heads than threads, so that dq comes from shares of the keys."""
     check(backend, *inputs(1, 3, 1, 140, 600, 20, 32), offset=400)
     check(backend, *inputs(3, 1, 1, 64, 300, 32, 32), offset=None)
+
+
+@pytest.mark.parametrize("backend", [p for p in others("attention") if "numba" not in p.values])
+@pytest.mark.parametrize("shape", [(1, 2, 1, 40, 50, 16, 16), (1, 2, 1, 1, 300, 16, 16)], ids=str)
+def test_a_seed_in_memory(backend, shape):
+    check(backend, *inputs(*shape), p=0.3, seed=np.array(2**63 + 5, np.uint64))
 
 
 # ---- extreme values ------------------------------------------------------------------------

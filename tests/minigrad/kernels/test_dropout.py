@@ -40,6 +40,14 @@ def test_the_mask_follows_the_index_not_the_memory(backend):
     np.testing.assert_array_equal(run(backend, "dropout", x.reshape(-1), 0.3, 7), expected.reshape(-1))
 
 
+@pytest.mark.parametrize("backend", [p for p in BACKENDS if "numba" not in p.values])
+@pytest.mark.parametrize("seed", [0, 2**63 + 12345, 2**64 - 1])
+def test_a_seed_in_memory(backend, seed):
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    actual = run(backend, "dropout", x, 0.3, np.array(seed, np.uint64))
+    np.testing.assert_array_equal(actual, reference.dropout(x, 0.3, seed))
+
+
 def test_indices_beyond_32_bits_get_fresh_bits():
     low = np.arange(4096, dtype=np.uint64)
     key_1, key_2 = reference.keys(3)

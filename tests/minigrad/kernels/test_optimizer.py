@@ -58,6 +58,24 @@ def test_adamw_follows_the_papers(backend, decoupled, decay):
     close(params, expected)
 
 
+@pytest.mark.parametrize("backend", [p for p in BACKENDS if "numba" not in p.values])
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_adamw_with_the_rate_and_the_step_in_memory(backend, decoupled):
+    ours, theirs = ([arrays(0), arrays(1), arrays(2), [abs(a) for a in arrays(3)]] for _ in range(2))
+    hyper = 0.9, 0.99, 1e-8, 0.1, decoupled
+    run(backend, "adamw", *ours, np.array(7.0), np.array(0.01), *hyper)
+    run("reference", "adamw", *theirs, 7, 0.01, *hyper)
+    for a, e in zip(ours, theirs, strict=True):
+        close(a, e)
+
+
+@pytest.mark.parametrize("backend", [p for p in BACKENDS if "numba" not in p.values])
+def test_more_arrays_than_one_table_holds(backend):
+    params, grads = ([np.full(3 + i % 4, i + n, np.float32) for i in range(700)] for n in (0, 1))
+    run(backend, "sgd", params, grads, [], 0.5, 0.0, 0.0, False, 0.0, False)
+    close(params, [np.full(3 + i % 4, i - 0.5 * (i + 1)) for i in range(700)])
+
+
 def published_sgd(theta, gradients, lr, momentum, dampening, nesterov, decay):
     """The update in the documentation of torch.optim.SGD (Sutskever et al., 2013, with the rate taken outside)."""
     b = None
