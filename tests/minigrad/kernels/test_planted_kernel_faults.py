@@ -12,6 +12,7 @@ import pytest
 
 from minigrad import kernels
 from minigrad.kernels.cuda import compile, emulator, loader
+from minigrad.kernels.cuda.emulator import library
 from tests.minigrad.kernels import planted_attention_faults, planted_row_faults
 
 pytestmark = pytest.mark.emulator
@@ -83,6 +84,7 @@ def plant(tmp_path, monkeypatch):
     """Kernels from changed files, in this test only."""
     loader._load.cache_clear()
     monkeypatch.setattr(loader, "HERE", tmp_path)
+    monkeypatch.setattr(library, "FAST", ["-O0"])  # most of the time goes into compiling
     for file in [*compile.HERE.glob("*.cu"), *compile.HERE.glob("*.cuh")]:
         shutil.copy(file, tmp_path)
 
