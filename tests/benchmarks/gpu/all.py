@@ -19,6 +19,7 @@ from tests.benchmarks.gpu.timing import machine, options, table
 BENCHMARKS = (
     "bench_launch",
     "bench_rowwise",
+    "bench_elementwise",
     "bench_matmul",
     "bench_matmul_steps",
     "bench_attention",

@@ -15,5 +15,13 @@ def test_all_of_them_run(tmp_path):
     assert "DRY RUN" in text
     assert "failed" not in text
     assert "nan" not in text
-    for name in ("matmul float32", "matmul bfloat16", "softmax", "attention backward", "GPT-2 124M", "launching add"):
+    for name in (
+        "matmul float32",
+        "matmul bfloat16",
+        "softmax",
+        "adamw",
+        "attention backward",
+        "GPT-2 124M",
+        "launching add",
+    ):
         assert name in text
