@@ -45,7 +45,7 @@ def main(options: Options) -> list[Row]:
         "cast to bfloat16": (6 * n, lambda: kernels.cast(x, half)),
         "embedding": (8 * rows.size, lambda: kernels.embedding(table, ids)),
         "embedding backward": (
-            4 * rows.size + 8 * table.size,
+            4 * rows.size + 8 * min(tokens, vocabulary) * width,
             lambda: kernels.embedding_backward(rows, ids, table, None),
         ),
         f"adamw of {len(shapes)} arrays": (28 * parameters, lambda: kernels.adamw(*lists, *hyper)),
