@@ -30,7 +30,6 @@ __device__ __forceinline__ void backward(const float *grad, const float *x, floa
 extern "C" __global__ void gelu(const float *x, float *y, long long n) { forward<Gelu>(x, y, n); }
 extern "C" __global__ void gelu_tanh(const float *x, float *y, long long n) { forward<GeluTanh>(x, y, n); }
 extern "C" __global__ void silu(const float *x, float *y, long long n) { forward<Silu>(x, y, n); }
-extern "C" __global__ void relu(const float *x, float *y, long long n) { forward<Relu>(x, y, n); }
 
 extern "C" __global__ void gelu_backward(const float *grad, const float *x, float *dx, long long n) {
     backward<Gelu>(grad, x, dx, n);
@@ -40,7 +39,4 @@ extern "C" __global__ void gelu_tanh_backward(const float *grad, const float *x,
 }
 extern "C" __global__ void silu_backward(const float *grad, const float *x, float *dx, long long n) {
     backward<Silu>(grad, x, dx, n);
-}
-extern "C" __global__ void relu_backward(const float *grad, const float *x, float *dx, long long n) {
-    backward<Relu>(grad, x, dx, n);
 }

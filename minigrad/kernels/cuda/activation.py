@@ -1,4 +1,4 @@
-"""GELU and SiLU in CUDA C; linear layers take the same kernels by name."""
+"""GELU and SiLU in CUDA C."""
 
 import numpy as np
 
@@ -9,30 +9,30 @@ GELU = {"none": "gelu", "tanh": "gelu_tanh"}
 
 
 def gelu(x, approximate):
-    return activate(x, _named(approximate))
+    return _activate(x, _named(approximate))
 
 
 def gelu_backward(grad, x, approximate):
-    return activate_backward(grad, x, _named(approximate))
+    return _activate_backward(grad, x, _named(approximate))
 
 
 def silu(x):
-    return activate(x, "silu")
+    return _activate(x, "silu")
 
 
 def silu_backward(grad, x):
-    return activate_backward(grad, x, "silu")
+    return _activate_backward(grad, x, "silu")
 
 
-def activate(x, name: str):
-    """relu, gelu, gelu_tanh or silu of x."""
+def _activate(x, name: str):
+    """The activation that activation.cu has under this name."""
     y = empty(x.shape, like=x)
     if y.size:
         load("activation.cu").launch(name, elementwise_blocks(y.size), THREADS, (prepared(x), y, np.int64(y.size)))
     return y
 
 
-def activate_backward(grad, x, name: str):
+def _activate_backward(grad, x, name: str):
     """grad taken through that activation at x."""
     dx = empty(x.shape, like=x)
     if dx.size:

@@ -17,7 +17,6 @@ from minigrad.kernels.reference import attention as reference
 THREADS, WARPS = 128, 4
 DECODING = 4, 256  # at most so many queries, at least so many keys
 SPLITS, KEYS_A_SPLIT = 2048, 32  # the warps that fill a GPU; the fewest keys of one
-
 HALF_WIDTHS = (32, 64, 80, 96, 128)
 
 _STRIDES = [("batch", "i8"), ("head", "i8"), ("time", "i8")]

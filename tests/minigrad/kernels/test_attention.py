@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad import kernels
+from minigrad.kernels.cuda import attention as cuda_attention
+from minigrad.kernels.cuda import emulator, load
 from minigrad.kernels.reference import attention as reference
 from minigrad.kernels.reference.dropout import dropout
 from tests.minigrad.kernels.implementations import others, run
@@ -92,6 +94,23 @@ def test_matches_reference(backend, shape, causal):
             check(backend, *inputs(*shape))
         return
     check(backend, *inputs(*shape), offset=key_time - query_time if causal else None)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("order", emulator.ORDERS)
+@pytest.mark.parametrize("offset", [None, -2, 5])
+def test_the_first_step_of_the_ladder(order, offset):
+    """attention_naive, which no function uses: the lesson starts with it."""
+    q, k, v, _ = inputs(2, 2, 1, 9, 140, 20, 12)
+    mask = np.random.default_rng(1).random((9, 140)) < 0.7
+    expected_out, expected_lse = reference.attention(q, k, v, mask, offset, 0.3, 0.2, 7)
+    out, lse = np.full_like(expected_out, np.nan), np.full_like(expected_lse, np.nan)
+    problem, extras = cuda_attention._problem({"q": q, "k": k, "v": v, "out": out}, mask, offset, 0.3, 0.2, 7)
+    with emulator.order(order):
+        module = load("attention.cu", {"HEAD_DIM": 32})
+        module.launch("attention_naive", lse.size, 128, (problem, q, k, v, *extras, out, lse), 4 * k.shape[2])
+    close(out, expected_out, 1e-5)
+    close(lse, expected_lse, 1e-5)
 
 
 @EVERY
