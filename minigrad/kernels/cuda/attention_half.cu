@@ -154,16 +154,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
         __syncthreads();
         copy_keys(start + KEYS);
 
-        bool plain = all_visible(mask, first, 16, start, KEYS);
         float scale = p.scale * LOG2E, largest[2] = {maximum[0], maximum[1]};
+        if (all_visible(mask, first, 16, start, KEYS)) {
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) s[n][e] *= scale;
+        } else {
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                    s[n][e] = mask.score(s[n][e], first + row_of(e), start + column_of(n, e)) * LOG2E;
+        }
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n++)
 #pragma unroll
-            for (int e = 0; e < 4; e++) {
-                s[n][e] = plain ? s[n][e] * scale
-                                : mask.score(s[n][e], first + row_of(e), start + column_of(n, e)) * LOG2E;
-                largest[e / 2] = fmaxf(largest[e / 2], s[n][e]);
-            }
+            for (int e = 0; e < 4; e++) largest[e / 2] = fmaxf(largest[e / 2], s[n][e]);
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             largest[r] = warp_reduce<Max, 4>(largest[r]);
@@ -175,11 +182,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
                 for (int e = 2 * r; e < 2 * r + 2; e++) {
                     s[n][e] = exp2f(s[n][e] - offset);
                     sum += s[n][e];
-                    s[n][e] = mask.dropped(s[n][e], first + row_of(e), start + column_of(n, e));
                 }
             total[r] = total[r] * factor + warp_reduce<Sum, 4>(sum);
 #pragma unroll
             for (int n = 0; n < HEAD_DIM / 8; n++) result[n][2 * r] *= factor, result[n][2 * r + 1] *= factor;
+        }
+        if (mask.dropout.threshold) {
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                    s[n][e] = mask.dropped(s[n][e], first + row_of(e), start + column_of(n, e));
         }
         cp_async_wait<1>();
         __syncthreads();  // the values are here
