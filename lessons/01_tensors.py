@@ -5,7 +5,7 @@
 # |---|---|
 # | Builds on | a little Python; no mathematics beyond sums |
 # | You will have | a strided array of your own, and a classifier of digits in six lines that contain no loop |
-# | Time | 60 minutes, of which 10 seconds are computing |
+# | Time | 60 minutes, of which 5 seconds are computing |
 # | Memory | 0.3 GB |
 #
 # Every model in this course, up to GPT, is a few dozen operations on blocks of numbers.

@@ -5,7 +5,7 @@
 # |---|---|
 # | Builds on | lessons 1 and 2: broadcasting, the chain rule, gradient rules |
 # | You will have | an engine in 70 lines that differentiates programs on arrays, and a network trained with it |
-# | Time | 90 minutes, of which 10 seconds are computing |
+# | Time | 90 minutes, of which 5 seconds are computing |
 # | Memory | 0.2 GB |
 #
 # Lesson 2 ended with a promise: one pass backwards gives the derivative by *all* inputs.
@@ -324,7 +324,7 @@ print("minigrad gives the same gradients; gradcheck:", mg.gradcheck(network, ten
 def seconds(act):
     """The shortest of several runs: the others were disturbed by something."""
     times = []
-    for _ in range(7):
+    for _ in range(40):
         start = time.perf_counter()
         act()
         times.append(time.perf_counter() - start)

@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-FACTS = ("Builds on", "You will have", "Time", "Memory")
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -27,9 +27,16 @@ def _show_code(code: str) -> None:
     except NameError:
         print(code)
     else:
-        from IPython.display import Markdown, display
+        from IPython.display import HTML, display
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
 
-        display(Markdown(f"```python\n{code}\n```"))
+        # Markdown or IPython's Code would do, but for a page that nbconvert makes: there both lose the typeface.
+        formatter = HtmlFormatter(
+            noclasses=True, nobackground=True, prestyles="font-family: monospace"
+        )
+        display(HTML(highlight(code, PythonLexer(), formatter)))
 
 
 def goal(

@@ -20,7 +20,7 @@ def run(lesson: Lesson, out: Path, show: bool = False, between_sections=lambda: 
     show              show figures in windows instead
     between_sections  called after each section but the last
     """
-    console = Console(soft_wrap=False)
+    console = Console()
     with _module(lesson) as module, _plots(out, show):
         sections = lesson.sections
         for section in sections:
@@ -28,20 +28,16 @@ def run(lesson: Lesson, out: Path, show: bool = False, between_sections=lambda: 
                 if cell.kind == "markdown":
                     console.print(Markdown(plain(cell.text)))
                 else:
-                    console.print(
-                        Syntax(
-                            cell.text,
-                            "python",
-                            theme="ansi_dark",
-                            background_color="default",
-                            word_wrap=True,
-                        )
-                    )
+                    console.print(_coloured(cell.text))
                     _execute(cell, lesson.path, module)
                 print()
             if section is not sections[-1]:
                 between_sections()
         return vars(module)
+
+
+def _coloured(code: str) -> Syntax:
+    return Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
 
 
 def _execute(cell: Cell, path: Path, module) -> None:

@@ -71,8 +71,8 @@ def _list() -> int:
     for name in ("lesson", "time", "what you will have"):
         table.add_column(name, overflow="fold")
     for lesson in lessons():
-        time = lesson.facts["Time"].partition(",")[0].replace(" minutes", "\u00a0min")
-        table.add_row(str(lesson.number), lesson.title, time, lesson.facts["You will have"])
+        minutes = lesson.facts["Time"].partition(",")[0].replace(" minutes", "\u00a0min")
+        table.add_row(str(lesson.number), lesson.title, minutes, lesson.facts["You will have"])
     Console().print(table)
     print("\nminigrad lesson 1 runs the first; with --notebook it writes a notebook.")
     return 0
@@ -81,20 +81,19 @@ def _list() -> int:
 def _run(lesson: Lesson, out: Path, show: bool) -> int:
     from lessons.running import run
 
-    waiting = 0.0
+    waited = 0.0
 
     def wait():
-        nonlocal waiting
-        before = time.monotonic()
-        input("Enter for the next section, Ctrl-C to stop ")
-        waiting += time.monotonic() - before
+        nonlocal waited
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            before = time.monotonic()
+            input("Enter for the next section, Ctrl-C to stop ")
+            waited += time.monotonic() - before
 
-    at_a_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     started = time.monotonic()
-    run(lesson, out, show, **({"between_sections": wait} if at_a_terminal else {}))
-    print(
-        f"Lesson {lesson.number} took {time.monotonic() - started - waiting:.1f} s of computing{_memory()}."
-    )
+    run(lesson, out, show, between_sections=wait)
+    computing = time.monotonic() - started - waited
+    print(f"Lesson {lesson.number} took {computing:.1f} s of computing{_memory()}.")
     return 0
 
 
