@@ -34,14 +34,14 @@ def _show_code(code: str) -> None:
 
         # Markdown or IPython's Code would do, but for a page that nbconvert makes: there both lose the typeface.
         formatter = HtmlFormatter(
-            noclasses=True, nobackground=True, prestyles="font-family: monospace"
+            noclasses=True, nobackground=True, prestyles="font: 12px monospace"
         )
         display(HTML(highlight(code, PythonLexer(), formatter)))
 
 
 def goal(
     what: str, value: float, *, at_least: float | None = None, at_most: float | None = None
-) -> bool:
+) -> None:
     """Print a number beside the goal of the lesson, and whether it was reached."""
     value = float(value)
     reached = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
