@@ -85,6 +85,10 @@ def cases() -> Iterator[Case]:
         yield from _embedding_cases(vocabulary, width)
     for batch, heads, length, width in ((12, 4, 64, 32), (4, 12, 512, 64)):
         yield from _attention_cases(batch, heads, length, width)
+    for batch, steps, hidden in ((50, 50, 128), (50, 50, 512)):
+        yield from _recurrent_cases(batch, steps, hidden)
+    for batch, channels, length, filters, width in ((32, 100, 60, 100, 3), (8, 384, 512, 384, 3)):
+        yield from _convolution_cases(batch, channels, length, filters, width)
     for count, size in ((52, 16_384), (52, 262_144)):
         yield from _optimizer_cases(count, size)
 
@@ -227,6 +231,59 @@ def _attention_cases(batch: int, heads: int, length: int, width: int) -> Iterato
     label = f"{batch}×{heads}×{length}×{width} causal"
     yield Case("attention", label, forward, 4 * seen * width)  # QK and PV
     yield Case("attention_backward", label, backward, 10 * seen * width)  # QK again, dV, dP, dQ, dK
+
+
+def _recurrent_cases(batch: int, steps: int, hidden: int) -> Iterator[Case]:
+    sizes, label = np.full(steps, batch), f"{batch}×{steps}×{hidden}"
+    states = {"lstm": 2, "gru": 1, "rnn": 1}
+
+    def forward(r, cell: str, gates: int) -> tuple:
+        initial = [_array(r, batch, hidden) for _ in range(states[cell])]
+        bias = [_array(r, gates * hidden)] if cell == "gru" else []
+        options = (False, False) if cell == "rnn" else (False,)  # not reversed; tanh
+        weight = _array(r, gates * hidden, hidden) / np.float32(math.sqrt(hidden))
+        return _array(r, batch * steps, gates * hidden), *initial, weight, *bias, sizes, *options
+
+    def backward(r, cell: str, gates: int) -> tuple:
+        arguments = forward(r, cell, gates)
+        output, *results = getattr(kernels, cell)(*arguments)
+        last, saved = results[: states[cell]], results[states[cell] :]
+        initial, weight = arguments[1 : 1 + states[cell]], arguments[1 + states[cell]]
+        grads = [_array(r, *x.shape) for x in (output, *last)]
+        options = (False, False) if cell == "rnn" else (False,)  # not reversed; tanh
+        return *grads, *initial, weight, output, *saved, sizes, *options
+
+    for cell, gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
+        flops = 2 * batch * steps * gates * hidden**2  # of the product with the state
+        yield Case(cell, label, lambda r, c=cell, g=gates: forward(r, c, g), flops)
+        yield Case(f"{cell}_backward", label, lambda r, c=cell, g=gates: backward(r, c, g), 2 * flops)
+
+
+def _convolution_cases(batch: int, channels: int, length: int, filters: int, width: int) -> Iterator[Case]:
+    settings = (1, (0, 0), 1, 1)  # stride, padding, dilation, groups
+    label, needs = f"{batch}×{length}×{channels}→{filters}, width {width}", (True, True, True)
+    flops = 2 * batch * (length - width + 1) * channels * filters * width
+
+    def weights(r):
+        return _array(r, filters, channels, width), _array(r, filters)
+
+    def text(r):  # of conv1d_max, channels last
+        return _array(r, batch, length, channels), *weights(r), np.full(batch, length)
+
+    def back(r):
+        weight, _ = weights(r)
+        grad = _array(r, batch, filters, length - width + 1)
+        return grad, _array(r, batch, channels, length), weight, *settings, needs
+
+    def text_back(r):
+        x, weight, bias, lengths = text(r)
+        _, start = kernels.conv1d_max(x, weight, bias, lengths)
+        return _array(r, batch, filters), x, weight, start, lengths, needs
+
+    yield Case("conv1d", label, lambda r: (_array(r, batch, channels, length), *weights(r), *settings), flops)
+    yield Case("conv1d_backward", label, back, 2 * flops)
+    yield Case("conv1d_max", label, text, flops)
+    yield Case("conv1d_max_backward", label, text_back)
 
 
 def _optimizer_cases(count: int, size: int) -> Iterator[Case]:

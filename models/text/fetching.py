@@ -18,7 +18,6 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigrad.cache import cache_directory
 from models.text.files import DataError, sha256, write_atomically
 
 URL_TIMEOUT = 30  # seconds without a byte
@@ -54,6 +53,8 @@ Source = Artifact | Url
 
 def cached_path(source: Source) -> Path:
     """Where the fetched file is kept."""
+    from minigrad.cache import cache_directory  # here, because a table of texts needs no numpy
+
     return cache_directory() / "downloads" / source.filename
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from minigrad.cache import cache_directory
 from models.text.fetching import Source, fetch
 from models.text.files import DataError, sha256, write_atomically
 
@@ -34,6 +33,8 @@ class Resource:
     @property
     def path(self) -> Path:
         """Where the converted text is kept once fetched."""
+        from minigrad.cache import cache_directory  # here, because a table of texts needs no numpy
+
         return cache_directory() / self.folder / f"{self.name}{self.suffix}"
 
     @property

@@ -8,7 +8,9 @@ from minigrad.kernels import Kernel
 from models.commands import bench
 from models.errors import UserError
 
-KERNELS = sorted(name for name, value in vars(kernels).items() if isinstance(value, Kernel))
+KERNELS = sorted(
+    name for name, value in vars(kernels).items() if isinstance(value, Kernel) and "numba" in value.implementations
+)
 SMALLEST = {case.kernel: case for case in reversed(list(bench.cases()))}  # each kernel's first case
 
 
