@@ -16,7 +16,7 @@ import numpy as np
 from models.text import corpora
 from models.text.batching import TokenBatches, evaluation_batches, train_val_split
 from models.text.tokenizers import TOKENIZERS
-from models.trainer import TrainConfig
+from models.train_config import TrainConfig
 
 CHARACTERS = 1_000_000
 SIZES = {"layers": 4, "heads": 4, "width": 128, "time": 64, "batch": 12}
@@ -32,7 +32,7 @@ def ours(vocabulary: int, config: TrainConfig):
     mg.manual_seed(config.seed)
     model = GPT(GPTConfig.preset("nano", vocab_size=vocabulary))
     parameters = list(model.parameters())
-    optimizer = optim.AdamW(decay_groups(model, config.weight_decay), lr=1.0, betas=config.betas)
+    optimizer = optim.AdamW(decay_groups(parameters, config.weight_decay), lr=1.0, betas=config.betas)
 
     def step(x, y, learning_rate):
         for group in optimizer.param_groups:
