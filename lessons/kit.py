@@ -4,6 +4,8 @@ import inspect
 import os
 import textwrap
 
+from lessons import cuda_source
+
 FAST = "MINIGRAD_LESSON_FAST"  # set to 1, the lessons run at reduced size
 
 
@@ -13,14 +15,24 @@ def fast() -> bool:
 
 
 def show_source(*things) -> None:
-    """Show the source of functions, methods or classes, read from the files they were loaded from."""
+    """Show the source of functions, methods or classes, read from the files they were loaded from.
+
+    A kernel in CUDA C is named by a string: "minigrad/kernels/cuda/matmul.cu:matmul_naive".
+    """
     for thing in things:
-        lines, start = inspect.getsourcelines(thing)
-        place = f"# {inspect.unwrap(thing).__module__.replace('.', '/')}.py, line {start}"
-        _show_code(f"{place}\n{textwrap.dedent(''.join(lines))}")
+        if isinstance(thing, str):
+            source, start = cuda_source.read(thing)
+            place = f"// {thing.partition(':')[0]}, line {start}"
+        else:
+            lines, start = inspect.getsourcelines(thing)
+            source = "".join(lines)
+            place = f"# {inspect.unwrap(thing).__module__.replace('.', '/')}.py, line {start}"
+        _show_code(
+            f"{place}\n{textwrap.dedent(source)}", "cuda" if isinstance(thing, str) else "python"
+        )
 
 
-def _show_code(code: str) -> None:
+def _show_code(code: str, language: str) -> None:
     """In colour where this is a notebook, else printed."""
     try:
         get_ipython  # noqa: B018  a notebook defines it
@@ -30,13 +42,13 @@ def _show_code(code: str) -> None:
         from IPython.display import HTML, display
         from pygments import highlight
         from pygments.formatters import HtmlFormatter
-        from pygments.lexers import PythonLexer
+        from pygments.lexers import get_lexer_by_name
 
         # Markdown or IPython's Code would do, but for a page that nbconvert makes: there both lose the typeface.
         formatter = HtmlFormatter(
             noclasses=True, nobackground=True, prestyles="font: 12px monospace"
         )
-        display(HTML(highlight(code, PythonLexer(), formatter)))
+        display(HTML(highlight(code, get_lexer_by_name(language), formatter)))
 
 
 def goal(

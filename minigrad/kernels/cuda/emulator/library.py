@@ -19,7 +19,7 @@ FLAGS += ["-U_FORTIFY_SOURCE"]  # which takes a jump from one stack to another f
 FAST = ["-O2"]
 # The compiler calls a function of checks.cpp before every access to memory and for every index out of bounds.
 CHECKED = ["-O1", "-g", "-DEMULATOR_CHECKED", "-fsanitize=thread,bounds,alignment"]
-BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
+BOUNDS = r"(?:__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)\s*)?"
 KERNEL = re.compile(rf"__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)")
 CUDA_HEADER = re.compile(
     r"#\s*include\s*<(?:cuda|cuda_runtime|device_launch_parameters)\.h>"
