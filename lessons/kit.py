@@ -5,6 +5,8 @@ import os
 import textwrap
 
 from lessons import cuda_source
+from models.text import corpora
+from models.text.files import DataError
 
 FAST = "MINIGRAD_LESSON_FAST"  # set to 1, the lessons run at reduced size
 
@@ -61,3 +63,16 @@ def goal(
     print(
         f"{what}: {value:.3g}. The goal, {bound}, is {'reached' if reached else 'not reached yet'}."
     )
+
+
+def corpus(name: str, instead: str | None = None) -> str:
+    """The text of a corpus of models/text/corpora.py; where it cannot be fetched, and at reduced size, another.
+
+    instead  the other text; if not given, the one that every Python carries: its own reference, in English
+    """
+    if not fast():
+        try:
+            return corpora.text(name)
+        except DataError as error:
+            print(f"{error}\nThe lesson goes on with a smaller text, and reaches other numbers.")
+    return corpora.get("pydoc").text() if instead is None else instead
