@@ -9,7 +9,7 @@ SYMBOLS = {
     "cdot": "·", "times": "×", "odot": "⊙", "pm": "±", "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "to": "→",
     "infty": "∞", "in": "∈", "top": "ᵀ", "ldots": "…", "cdots": "⋯", "quad": "   ", "log": "log", "ln": "ln",
     "exp": "exp", "max": "max", "sin": "sin", "cos": "cos", "tanh": "tanh", "left": "", "right": "", "lVert": "‖",
-    "rVert": "‖", "qquad": "      ", "mapsto": "↦", "Rightarrow": "⇒", "lfloor": "⌊", "rfloor": "⌋",
+    "rVert": "‖", "qquad": "      ", "mapsto": "↦", "Rightarrow": "⇒", "lfloor": "⌊", "rfloor": "⌋", "mid": "|",
 }  # fmt: skip
 UP = dict(zip("0123456789+-=()ijnxyzT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱʲⁿˣʸᶻᵀ", strict=True))
 DOWN = dict(

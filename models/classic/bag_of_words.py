@@ -104,6 +104,11 @@ class BagOfWords:
         return counts
 
     def _matrix(self, counts: Iterable[Counter]) -> SparseMatrix:
+        """(texts, terms) for how often each term is in each text, {term: tf}; terms without a column are left out.
+
+        A value is tf, or 1 + ln tf if sublinear; if tfidf, times self.idf of its column, and then each row is divided
+        by its length, the root of the sum of its squares. A row without terms stays empty.
+        """
         column = self._columns
         rows = ({column[term]: n for term, n in count.items() if term in column} for count in counts)
         matrix = SparseMatrix.from_rows(rows, len(self.terms))

@@ -19,7 +19,10 @@ class MultinomialNaiveBayes(LinearClassifier):
         self.smoothing = _positive(smoothing)
 
     def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "MultinomialNaiveBayes":
-        """Count. labels: class numbers (texts,); class_weight (classes,): a text counts so many times."""
+        """Count: weight (terms, classes) becomes ln P(w | c) and bias (classes,) ln P(c). Returns the classifier.
+
+        labels: class numbers (texts,); class_weight (classes,): a text counts so many times.
+        """
         counts, texts = _counts(self, matrix, labels, class_weight)
         smoothed = counts + self.smoothing
         self.weight = np.log(smoothed) - np.log(smoothed.sum(0))

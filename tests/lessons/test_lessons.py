@@ -48,7 +48,15 @@ def neurons(names):
     assert names["floor"] - 1e-4 < min(names["stuck"]) < 2  # the planted bug
 
 
-NUMBERS = {1: tensors, 2: derivatives, 3: backpropagation, 4: neurons}
+def classifying_text(names):
+    assert names["svm_macro"] > 0.7
+    assert np.allclose(names["ours"], names["theirs_scores"])
+    assert names["claimed"] > names["actual"] + 0.03  # the planted bug
+    assert names["seen"].mean() > 0.5
+    assert names["intervals"]["naive Bayes", "macro-F1"][1] > 0
+
+
+NUMBERS = {1: tensors, 2: derivatives, 3: backpropagation, 4: neurons, 10: classifying_text}
 
 
 @every_lesson
