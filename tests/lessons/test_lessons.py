@@ -48,6 +48,15 @@ def neurons(names):
     assert names["floor"] - 1e-4 < min(names["stuck"]) < 2  # the planted bug
 
 
+def text(names):
+    assert names["claimed"] == 0 < 0.005 < names["honest"]  # the planted bug
+    assert abs(names["honest"] - names["unknown"]) < 1e-3
+    assert abs(names["losses"][0] - np.log2(names["V"])) < 0.01
+    assert names["bits"] < names["best"] + 0.15
+    assert 0.25 < names["once"] < 0.55
+    assert names["unknown_in_chinese"]["characters"] < names["unknown_in_chinese"]["words"]
+
+
 def classifying_text(names):
     assert names["svm_macro"] > 0.7
     assert np.allclose(names["ours"], names["theirs_scores"])
@@ -56,7 +65,7 @@ def classifying_text(names):
     assert names["intervals"]["naive Bayes", "macro-F1"][1] > 0
 
 
-NUMBERS = {1: tensors, 2: derivatives, 3: backpropagation, 4: neurons, 10: classifying_text}
+NUMBERS = {1: tensors, 2: derivatives, 3: backpropagation, 4: neurons, 7: text, 10: classifying_text}
 
 
 @every_lesson
