@@ -453,6 +453,14 @@ print(f"mean squared error {wrong:.2f}, expected about 0.01")
 # 7. Sliding windows by strides alone: a view of shape `(n - k + 1, k)` of a line of `n` numbers in
 #    which each row is the next window. Use it to blur every picture with a 3 × 3 mean, no
 #    loops, and see whether blurred pictures are classified better.
+#
+# **In the course kit** you write a piece of the library itself, and `minigrad course test 1.1` tells you
+# whether it is right:
+#
+# - 1.1 A dimension of size one
+# - 1.2 The variance
+# - 1.3 Broadcasting, undone
+# - 1.4 Einsum by matrix products
 
 # %% [markdown]
 # ## Answers

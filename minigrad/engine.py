@@ -256,7 +256,11 @@ def _add_partial(partial: PartialGradient, before, parent):
 
 
 def unbroadcast(gradient, shape: tuple):
-    """Sum a gradient over the axes along which an input of `shape` was repeated."""
+    """Sum a gradient over the axes along which an input of `shape` was repeated; the result has that shape.
+
+    gradient  an array or a Tensor of the shape to which the input was broadcast: with new axes in front, and with axes
+              of size 1 repeated. ValueError if its shape is no broadcast of `shape`.
+    """
     from minigrad import ops
 
     extra = gradient.ndim - len(shape)

@@ -177,7 +177,15 @@ def _sum_away(letters, x, keep):
 
 
 def _contract(left, x, right, y, later):
-    """Two operands into one by a batched matrix product over their common letters that nothing needs later."""
+    """Two operands into one by a batched matrix product over their common letters that nothing needs later.
+
+    left, right  lists of letters, one a dimension of x and of y
+    later        the set of letters that the output or an operand still to come has
+
+    Returns the result's letters and the result. A letter that only one operand has and nothing needs later is
+    summed over first. The rest are of four kinds: `batch` in both and needed later, `inner` in both and not, `rows` in
+    x only, `columns` in y only. The product is of x as (batch, rows, inner) and y as (batch, inner, columns).
+    """
     x = _sum_away(left, x, later.union(right))
     left = [c for c in left if c in later or c in right]
     y = _sum_away(right, y, later.union(left))

@@ -137,7 +137,10 @@ def mean(x, dim=None, keepdim=False):
 
 
 def var(x, dim=None, keepdim=False, correction=1):
-    """The variance over dim, divided by n - correction (1: unbiased; 0: population)."""
+    """The variance Σ (x - mean)² / (n - correction) over dim, of n elements each (1: unbiased; 0: population).
+
+    ValueError unless n > correction.
+    """
     dim = dims(dim, x.ndim, "var")
     n = math.prod(x.shape[d] for d in dim)
     if n - correction <= 0:

@@ -229,7 +229,10 @@ def squeeze(x, dim=None):
 
 
 def unsqueeze(x, dim):
-    """x with a dimension of size 1 put in at dim."""
+    """x with a dimension of size 1 put in, which is number dim of the result: 0 first, -1 last; a view.
+
+    IndexError unless -x.ndim - 1 <= dim <= x.ndim.
+    """
     if not -x.ndim - 1 <= dim <= x.ndim:
         raise IndexError(f"unsqueeze: dim {dim} of a tensor with {x.ndim} dimensions; use {-x.ndim - 1} to {x.ndim}")
     dim %= x.ndim + 1
