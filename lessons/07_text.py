@@ -696,7 +696,7 @@ print(f"the friend: {claimed:.2%} of new text is unknown; above: {unknown:.2%}")
 # **In the course kit**, written in the library itself and checked with `minigrad course test 7.1` and so on:
 #
 # - 7.1 *The gradient of an embedding*
-# - 7.2 *A vocabulary of words*
+# - 7.2 *Vocabularies by frequency*
 # - 7.3 *Windows of a text*
 # - 7.4 *Padding*
 

@@ -183,6 +183,7 @@ def bucket_batches(lengths: Sequence[int], batch_size: int, seed: int, pool: int
 
 
 def _inputs_and_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (rows, length + 1) as inputs and targets one token later, both int64 (rows, length), contiguous."""
     windows = windows.astype(np.int64, copy=False)
     return np.ascontiguousarray(windows[:, :-1]), np.ascontiguousarray(windows[:, 1:])
 

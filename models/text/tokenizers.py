@@ -51,7 +51,11 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_text(cls, text: str, special_tokens: Iterable[str] = (), max_size: int | None = None) -> "CharTokenizer":
-        """The characters that occur in `text`; the most frequent, and `<unk>`, if they are more than max_size ids."""
+        """The characters that occur in `text`, in the order of their code points.
+
+        If with the special tokens they are more than max_size, only the most frequent that fit, of equally frequent
+        ones the first by code point; `<unk>` then joins the special tokens. DataError if that leaves no room for one.
+        """
         special_tokens, characters = list(special_tokens), set(text)
         if max_size is not None and len(characters) + len(special_tokens) > max_size:
             special_tokens += [UNK] if UNK not in special_tokens else []
@@ -129,7 +133,11 @@ class WordTokenizer(Tokenizer):
         whitespace: bool = True,
         special_tokens: Iterable[str] = (UNK,),
     ) -> "WordTokenizer":
-        """The words that occur at least `min_count` times; at most `max_size` ids with special tokens."""
+        """The words that occur at least `min_count` times, the most frequent first and equals in order of the alphabet.
+
+        At most `max_size` ids with the special tokens; DataError if that leaves no room for a word. What a word is
+        says `_split`.
+        """
         special_tokens = list(special_tokens)
         counts = Counter(cls._split(text, lowercase, whitespace))
         words = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))

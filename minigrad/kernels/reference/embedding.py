@@ -21,8 +21,10 @@ def embedding(weight, ids):
 def embedding_backward(grad, ids, dweight, padding_idx):
     """Add grad (*ids.shape, dim) to the rows of dweight (num_embeddings, dim) that ids name, in place; returns it.
 
-    Nothing is added for padding_idx. Adding to what is there costs the tokens, not the whole table:
-    in a model whose output layer is the same table, dweight already holds that layer's gradient.
+    An id may occur often; every occurrence adds. Nothing is added for padding_idx, if there is one. grad stays as it
+    is. Adding to what is there costs the tokens, not the whole table: in a model whose output layer is the same
+    table, dweight already holds that layer's gradient.
+    IndexError for an id outside the table, see check_ids.
     """
     check_ids(ids, len(dweight))
     ids, grad = ids.reshape(-1), grad.reshape(ids.size, grad.shape[-1])
