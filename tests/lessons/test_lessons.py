@@ -65,7 +65,30 @@ def classifying_text(names):
     assert names["intervals"]["naive Bayes", "macro-F1"][1] > 0
 
 
-NUMBERS = {1: tensors, 2: derivatives, 3: backpropagation, 4: neurons, 7: text, 10: classifying_text}
+def gpu_programming(names):
+    assert (sum(names["by_column"]), sum(names["by_row"])) == (2, 33)
+    bounds = list(names["limits"].values())
+    assert bounds == sorted(bounds) and bounds[-1] == 1 > 100 * bounds[0]
+    assert names["roofline"]("H100 SXM", "naive") < 0.02 * names["roofline"]("H100 SXM", "warp_tile")
+    if names["device"]:
+        assert max(names["errors"][step] for step in names["limits"]) < 1e-6
+        assert names["errors"]["tensor_cores"] < 1e-3
+    if names["emulated"]:
+        assert names["apart"] < 1e-4
+        assert names["losses_of_cuda"][-1] < 0.6 * names["losses_of_cuda"][0]
+        assert names["mended"] < 1e-4 < 1 < names["wrong"][64, "forward"]  # the planted bug
+        assert names["wrong"][16, "forward"] < 1e-4
+
+
+NUMBERS = {
+    1: tensors,
+    2: derivatives,
+    3: backpropagation,
+    4: neurons,
+    7: text,
+    10: classifying_text,
+    17: gpu_programming,
+}
 
 
 @every_lesson
