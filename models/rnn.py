@@ -131,6 +131,11 @@ class CarriedState:
         self._states: dict[bool, tuple] = {}
 
     def __call__(self, model: RNNGenerator, batch):
+        """The mean cross-entropy of a batch's targets; the state behind it is kept, detached, for the next batch.
+
+        Where starts is true the batch begins without a state. self._states has one state for model.training, which
+        is True or False.
+        """
         ids, starts, targets = batch
         state = None if starts.item() else self._states[model.training]
         logits, state = model(ids, state)

@@ -74,6 +74,7 @@ class StreamBatches:
         return self
 
     def __next__(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(x, starts, y) of window number self._window, which then is the next one's; behind the last comes 0."""
         window, self._window = self._window, (self._window + 1) % self.windows
         first = np.arange(self.batch_size)[:, None] * self.length + window * self.context_length
         x, y = _inputs_and_targets(self.ids[first + np.arange(self.context_length + 1)])

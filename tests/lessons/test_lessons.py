@@ -65,6 +65,16 @@ def classifying_text(names):
     assert names["intervals"]["naive Bayes", "macro-F1"][1] > 0
 
 
+def recurrent_networks(names):
+    reach, memory = names["reach"], names["memory"]
+    assert reach[0.7][60] < 1e-6 < 1e3 < reach[2.0][60]
+    assert names["steepest"][40] > 100 * names["steepest"][5]
+    assert memory[3] > 0.9 > 0.5 > memory[40]
+    assert names["test_bits"] < names["counted"]["each letter by itself"]
+    assert names["fresh"][0] > names["carried"][0] + 0.1
+    assert np.mean(names["history"][names["late"]]) < np.mean(names["stuck"][names["late"]]) - 0.1  # the planted bug
+
+
 def gpu_programming(names):
     assert (sum(names["by_column"]), sum(names["by_row"])) == (2, 33)
     bounds = list(names["limits"].values())
@@ -88,6 +98,7 @@ NUMBERS = {
     4: neurons,
     7: text,
     10: classifying_text,
+    11: recurrent_networks,
     17: gpu_programming,
 }
 

@@ -119,7 +119,8 @@ def gru_backward(grad, grad_h, h0, weight, output, activated, hidden, sizes, rev
 def rnn(gates, h0, weight, sizes, reverse, relu):
     """(output, h): the plain recurrent network of Elman (1990), h = tanh(gates + h' weightᵀ), or relu(...).
 
-    gates (N, hidden) are x W_ihᵀ + biases, weight (hidden, hidden).
+    gates (N, hidden) are x W_ihᵀ + biases, weight (hidden, hidden), h0 (batch, hidden), which stays as it is.
+    output (N, hidden) is h after every step; h (batch, hidden) is the last one of each sequence.
     """
     xp = array_module(gates)
     h = h0.copy()
@@ -132,7 +133,11 @@ def rnn(gates, h0, weight, sizes, reverse, relu):
 
 
 def rnn_backward(grad, grad_h, h0, weight, output, sizes, reverse, relu):
-    """(dgates, dh0, dweight) for the gradients of output and h: dgates = dh·(1 - h²), dh' = dgates weight."""
+    """(dgates, dh0, dweight) for the gradients of output and h: dgates = dh·(1 - h²), dh' = dgates weight.
+
+    dh is gathered from the step's own grad and from the later steps, after the last of which it is grad_h. dweight is
+    the sum over all rows of dgates times the state before; for relu the slope is 1 where h > 0, else 0.
+    """
     xp = array_module(grad)
     dh = grad_h.copy()
     dgates = xp.empty_like(output)
