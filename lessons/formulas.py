@@ -5,14 +5,14 @@ import re
 SYMBOLS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "eta": "η", "theta": "θ", "mu": "μ",
     "pi": "π", "sigma": "σ", "tau": "τ", "phi": "φ", "Delta": "Δ", "partial": "∂", "sum": "Σ", "prod": "Π",
-    "nabla": "∇",
+    "nabla": "∇", "lambda": "λ",
     "cdot": "·", "times": "×", "odot": "⊙", "pm": "±", "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "to": "→",
     "infty": "∞", "in": "∈", "top": "ᵀ", "ldots": "…", "cdots": "⋯", "quad": "   ", "log": "log", "ln": "ln",
     "exp": "exp", "max": "max", "sin": "sin", "cos": "cos", "tanh": "tanh", "left": "", "right": "", "lVert": "‖",
     "rVert": "‖", "qquad": "      ", "mapsto": "↦", "Rightarrow": "⇒", "lfloor": "⌊", "rfloor": "⌋", "mid": "|",
     "min": "min", "oplus": "⊕", "bmod": "mod",
 }  # fmt: skip
-UP = dict(zip("0123456789+-=()ijnxyzT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱʲⁿˣʸᶻᵀ", strict=True))
+UP = dict(zip("0123456789+-=()ijkntxyzT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱʲᵏⁿᵗˣʸᶻᵀ", strict=True))
 DOWN = dict(
     zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True)
 )

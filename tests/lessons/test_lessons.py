@@ -48,6 +48,21 @@ def neurons(names):
     assert names["floor"] - 1e-4 < min(names["stuck"]) < 2  # the planted bug
 
 
+def training(names):
+    assert names["ends"]["Nesterov"] < names["ends"]["SGD"] < 10
+    assert names["worst"] < 1e-12
+    coupled, decoupled = (kept[-1] for kept in names["remaining"].values())
+    assert coupled[0] < 0.1 < 0.85 < coupled[1]  # (small gradients, large ones)
+    assert all(abs(decoupled - 0.999**600) < 0.1)
+    assert 0.3 < names["sizes"]["He"] < 3
+    assert names["sizes"]["half of He"] < 1e-4 < names["sizes"]["Xavier"] < 1e-2
+    right, idle, sideways = (curve[-1] for curve in names["heart"].values())
+    assert right < 0.05 < names["floor"] - 1e-3 < sideways < idle
+    assert names["accuracy"] > 0.8
+    assert names["apart"] < 1e-6  # the planted bug
+    assert names["bumpy_losses"][0] > names["bumpy_losses"][-1]
+
+
 def text(names):
     assert names["claimed"] == 0 < 0.005 < names["honest"]  # the planted bug
     assert abs(names["honest"] - names["unknown"]) < 1e-3
@@ -96,6 +111,7 @@ NUMBERS = {
     2: derivatives,
     3: backpropagation,
     4: neurons,
+    5: training,
     7: text,
     10: classifying_text,
     11: recurrent_networks,
