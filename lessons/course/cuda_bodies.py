@@ -30,6 +30,10 @@ def span(source: str, name: str) -> tuple[int, int]:
     return found[0] + 1, _closing(code, found[0])
 
 
+def line(source: str, name: str) -> int:
+    return source.count("\n", 0, span(source, name)[0]) + 1
+
+
 def blank(source: str, name: str, label: str) -> str:
     start, _ = span(source, name)
     before = source[source.rfind("\n", 0, start) + 1 : start]

@@ -42,10 +42,8 @@ def body(source: str, target: Target) -> str:
 
 
 def line(source: str, target: Target) -> int:
-    """The line, counted from 1, where the target's body starts."""
-    start, end = _span(source, target)
-    blank = len(source[start:end]) - len(source[start:end].lstrip())
-    return source.count("\n", 0, start + blank) + 1
+    """The line, counted from 1, where the target's definition starts."""
+    return _of_file(target, "line", source)
 
 
 def put(source: str, bodies: dict[Target, str]) -> str:

@@ -32,6 +32,10 @@ def span(source: str, name: str) -> tuple[int, int]:
     return start, _end(source, starts, node)
 
 
+def line(source: str, name: str) -> int:
+    return _function(source, name).lineno
+
+
 def blank(source: str, name: str, label: str) -> str:
     node = _function(source, name)
     indent = " " * (node.col_offset + 4)

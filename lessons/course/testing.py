@@ -1,0 +1,247 @@
+"""Testing the exercises of a student's repository, where they stand: what passes, and what is wrong in words."""
+
+import ast
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lessons.course.cutting import Target, is_blank, line
+from lessons.course.errors import CutError
+from lessons.course.exercises import Check, Course, Exercise
+
+PATIENCE = 120  # seconds that one check may take, compiling included
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A check that did not pass.
+
+    check     which
+    kind      "unwritten": the blank still stands there; "needs": another exercise's does; "wrong": something came out
+              that was not expected; "crash": an error was raised; "endless": it did not come to an end; "not run"
+    what, expected, got   of a wrong result; for a crash `got` is the error
+    where     "minigrad/ops/loss.py:37", to look at
+    code      the line of the student's that raised the error, if one did
+    """
+
+    check: Check
+    kind: str
+    what: str = ""
+    expected: str = ""
+    got: str = ""
+    where: str = ""
+    code: str = ""
+
+
+@dataclass
+class Result:
+    """What came of an exercise's checks."""
+
+    exercise: Exercise
+    checks: list[Check]
+    failures: list[Failure]
+
+    @property
+    def passed(self) -> int:
+        return len(self.checks) - len(self.failures)
+
+    @property
+    def points(self) -> float:
+        return self.exercise.points * self.passed / len(self.checks)
+
+    @property
+    def unwritten(self) -> bool:
+        return not self.passed and all(f.kind == "unwritten" for f in self.failures)
+
+    @property
+    def told(self) -> Failure:
+        """The failure to explain: the first, but a missing body only if there is nothing else."""
+        return next((f for f in self.failures if f.kind != "unwritten"), self.failures[0])
+
+
+class Broken(Exception):
+    """Nothing can be tested, and the message says why in a line or two."""
+
+
+def run_tests(
+    course: Course, exercises: list[Exercise], watch=lambda done, total: None
+) -> list[Result]:
+    """Try the exercises in a process of its own. Broken if the library does not even import.
+
+    watch  is called with the number of checks that are done and that there are
+    """
+    for target in {
+        target.path: target for exercise in exercises for target in exercise.write
+    }.values():
+        _check_syntax(course, target)
+    _drop_stale_machine_code(course.root)
+    checks = {exercise.number: course.checks(exercise) for exercise in exercises}
+    ids = [check.id for exercise in exercises for check in checks[exercise.number]]
+    outcomes = _run(course.root, ids, watch)
+    results = []
+    for exercise in exercises:
+        failures = [
+            _failure(course, exercise, check, outcomes.get(check.id))
+            for check in checks[exercise.number]
+        ]
+        results.append(Result(exercise, checks[exercise.number], [f for f in failures if f]))
+    return results
+
+
+def place(course: Course, target: Target) -> str:
+    """Where a target is, "minigrad/ops/loss.py:37"; without a line if it is not there any more."""
+    try:
+        return f"{target.path}:{line(course.source(target.path), target)}"
+    except (CutError, OSError):
+        return target.path
+
+
+def _check_syntax(course: Course, target: Target) -> None:
+    try:
+        source = course.source(target.path)
+    except OSError:
+        raise Broken(f"{target.path} is missing: put it back") from None
+    if not target.is_cuda:
+        try:
+            ast.parse(source)
+        except SyntaxError as error:
+            raise Broken(
+                f"{target.path}:{error.lineno}: {error.msg}{_code(course, target.path, error.lineno)}"
+            ) from None
+
+
+def _drop_stale_machine_code(root: Path) -> None:
+    """Drop what numba compiled if one of its sources changed: numba does not look at what a source imports."""
+    kernels = root / "minigrad" / "kernels" / "cpu"
+    sources = sorted(kernels.glob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    stamp = kernels / "__pycache__" / "sources"
+    if stamp.is_file() and stamp.read_text() == digest:
+        return
+    stamp.parent.mkdir(exist_ok=True)
+    for compiled in stamp.parent.glob("*.nb[ic]"):
+        compiled.unlink()
+    stamp.write_text(digest)
+
+
+def _run(root: Path, ids: list[str], watch) -> dict[str, dict]:
+    """The outcome of each test that was started, by its id without parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, output = Path(folder) / "events", Path(folder) / "output"
+        out.touch()
+        command = [sys.executable, "-m", "lessons.course.trying", str(out), *ids]
+        environment = {**os.environ, "PYTHONPATH": str(root), "MPLBACKEND": "Agg"}
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                command, cwd=root, env=environment, stdout=file, stderr=subprocess.STDOUT
+            )
+        try:
+            _wait(
+                process,
+                out,
+                lambda events: watch(sum(e["event"] == "end" for e in events), len(ids)),
+            )
+        finally:
+            process.kill()
+            process.wait()
+        outcomes = _outcomes(_events(out))
+        if not outcomes:
+            raise Broken(
+                f"the tests did not run:\n{output.read_text(errors='replace')[-2000:].strip()}"
+            )
+        return outcomes
+
+
+def _wait(process, out: Path, watch) -> None:
+    """Wait for the process, as long as something is written to `out` now and then."""
+    size, since = -1, time.monotonic()
+    while process.poll() is None and time.monotonic() - since < PATIENCE:
+        if out.stat().st_size != size:
+            size, since = out.stat().st_size, time.monotonic()
+            watch(_events(out))
+        time.sleep(0.05)
+
+
+def _events(out: Path) -> list[dict]:
+    whole = out.read_text(encoding="utf-8").rpartition("\n")[0]
+    return [json.loads(text) for text in whole.splitlines()]
+
+
+def _outcomes(events: list[dict]) -> dict[str, dict]:
+    found = {}
+    for event in events:
+        if event["event"] == "broken":
+            raise Broken(_in_one_line(event["error"]))
+        test = event["test"].partition("[")[0]  # with parameters, all must pass
+        if event["event"] == "start":
+            found.setdefault(test, {"passed": False, "unfinished": True})
+        elif found[test].get("unfinished") or (found[test]["passed"] and not event["passed"]):
+            found[test] = event
+    return found
+
+
+def _in_one_line(error: dict) -> str:
+    places = error.get("places") or [["", 0]]
+    path, number = places[-1]
+    where = f"{path}:{number}: " if path else ""
+    return f"{where}{error['kind']}: {error['message'].splitlines()[0] if error['message'] else ''}"
+
+
+def _failure(
+    course: Course, exercise: Exercise, check: Check, outcome: dict | None
+) -> Failure | None:
+    """What is wrong, or None if it passed."""
+    look = place(course, exercise.write[0])
+    if outcome is None:
+        return Failure(
+            check, "not run", got="a check before it did not come to its end", where=look
+        )
+    if outcome["passed"]:
+        return None
+    if outcome.get("unfinished"):
+        got = f"no end within {PATIENCE} s, or the end of the whole process: is there a loop that never ends?"
+        return Failure(check, "endless", expected="a result", got=got, where=look)
+    error = outcome["error"]
+    label = error.get("label")
+    if label == exercise.label or (error.get("compiling") and _some_blank(course, exercise)):
+        return Failure(check, "unwritten", where=_first_blank(course, exercise))
+    if label:
+        return Failure(check, "needs", got=f"{label}, which is not written yet", where=look)
+    if "what" in error:
+        return Failure(check, "wrong", error["what"], error["expected"], error["got"], look)
+    own = [p for p in error["places"] if p[0] in {target.path for target in exercise.write}]
+    told = f"{error['kind']}: {error['message']}"[:2000]
+    if not own:
+        return Failure(check, "crash", got=told, where=look)
+    path, number = own[-1]
+    return Failure(
+        check, "crash", got=told, where=f"{path}:{number}", code=_code(course, path, number).strip()
+    )
+
+
+def _some_blank(course: Course, exercise: Exercise) -> bool:
+    return any(_is_blank(course, exercise, target) for target in exercise.write)
+
+
+def _first_blank(course: Course, exercise: Exercise) -> str:
+    blank = [target for target in exercise.write if _is_blank(course, exercise, target)]
+    return place(course, (blank or exercise.write)[0])
+
+
+def _is_blank(course: Course, exercise: Exercise, target: Target) -> bool:
+    try:
+        return is_blank(course.source(target.path), target, exercise.label)
+    except CutError:
+        return False
+
+
+def _code(course: Course, path: str, number: int | None) -> str:
+    """A line of a file, indented on a line of its own."""
+    lines = course.source(path).splitlines()
+    return f"\n    {lines[number - 1].strip()}" if number and number <= len(lines) else ""
