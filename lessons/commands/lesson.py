@@ -5,6 +5,7 @@ Without a number the lessons there are; with one, that lesson in the terminal, o
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -91,7 +92,12 @@ def _run(lesson: Lesson, out: Path, show: bool) -> int:
             waited += time.monotonic() - before
 
     started = time.monotonic()
-    run(lesson, out, show, between_sections=wait)
+    try:
+        run(lesson, out, show, between_sections=wait)
+    except NotImplementedError as error:
+        if not re.match(r"exercise \d+\.\d+: ", str(error)):
+            raise
+        raise UserError(f"this lesson uses what you have not written yet, {error}") from None
     computing = time.monotonic() - started - waited
     print(f"Lesson {lesson.number} took {computing:.1f} s of computing{_memory()}.")
     return 0

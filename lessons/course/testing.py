@@ -76,14 +76,18 @@ def run_tests(
 
     watch  is called with the number of checks that are done and that there are
     """
-    for target in {
-        target.path: target for exercise in exercises for target in exercise.write
-    }.values():
+    targets = [target for exercise in exercises for target in exercise.write]
+    for target in {target.path: target for target in targets}.values():
         _check_syntax(course, target)
     _drop_stale_machine_code(course.root)
     checks = {exercise.number: course.checks(exercise) for exercise in exercises}
     ids = [check.id for exercise in exercises for check in checks[exercise.number]]
-    outcomes = _run(course.root, ids, watch)
+    try:
+        outcomes = _run(course.root, ids, watch)
+    except Broken:
+        for target in targets:
+            _check_presence(course, target)
+        raise
     results = []
     for exercise in exercises:
         failures = [
@@ -114,6 +118,13 @@ def _check_syntax(course: Course, target: Target) -> None:
             raise Broken(
                 f"{target.path}:{error.lineno}: {error.msg}{_code(course, target.path, error.lineno)}"
             ) from None
+
+
+def _check_presence(course: Course, target: Target) -> None:
+    try:
+        line(course.source(target.path), target)
+    except CutError as error:
+        raise Broken(f"{error}: its name and its parameters must stay") from None
 
 
 def _drop_stale_machine_code(root: Path) -> None:

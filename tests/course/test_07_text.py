@@ -7,7 +7,7 @@ import pytest
 
 from minigrad.kernels.reference import embedding
 from models.text import batching
-from models.text.batching import StreamBatches, TokenBatches
+from models.text.batching import TokenBatches
 from models.text.files import DataError
 from models.text.tokenizers import CharTokenizer, WordTokenizer
 from tests.course import expect
@@ -105,15 +105,6 @@ class TestWindows:
             expect.equal(y, x + 1, "targets in the text 100, 101, 102, …")
             starts |= set(x[:, 0].tolist())
         expect.equal(sorted(starts), list(range(100, 109)), "first tokens of windows of 3 + 1 in the text 100 to 111")
-
-    def test_streams_go_on_where_they_ended(self):
-        """Two streams through a text of 13: windows side by side, `starts` at the beginning of the text only."""
-        batches = list(itertools.islice(StreamBatches(np.arange(13), batch_size=2, context_length=3), 3))
-        expected = [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]], [[0, 1, 2], [6, 7, 8]]]
-        for number, ((x, start, y), window) in enumerate(zip(batches, expected, strict=True), 1):
-            expect.equal(x, np.array(window), f"inputs of batch {number} of the text 0 to 12")
-            expect.equal(y, np.array(window) + 1, f"targets of batch {number}")
-            expect.equal(bool(start), number != 2, f"starts of batch {number}")
 
     def test_evaluation_has_every_target_once(self):
         """Each token but the first is a target exactly once, in order, whatever the sizes."""

@@ -76,9 +76,7 @@ def test_blank_half_and_whole(student):
     student.write(answer(UNSQUEEZE))
     student.write("\n    return square(x - mean(x)).mean()", KIT.exercise("1.2").write[0])
     report = student.report("1")
-    assert re.search(
-        r"✓\s+1\.1 A dimension of size one\s+1 of 1\n", report.replace(" \n", "\n").replace("  ", " ")
-    ) or (re.search(r"✓\s+1\.1 A dimension of size one\s+1 of 1", report))
+    assert re.search(r"✓\s+1\.1 A dimension of size one\s+1 of 1", report)
     assert re.search(r"✗\s+1\.2 The variance\s+0 of 2\s+0 of 5 checks pass", report)
     assert "1 of 12 points so far" in report
     assert "Traceback" not in report
@@ -108,8 +106,9 @@ def test_a_crash_shows_the_student_s_last_line(student):
     assert told.where == f"{FILE}:{line_of(student.course.root / FILE, '    return missing(shape)')}"
 
 
+@pytest.mark.slow
 def test_a_check_that_does_not_end(student, monkeypatch):
-    monkeypatch.setattr(testing, "PATIENCE", 6)
+    monkeypatch.setattr(testing, "PATIENCE", 15)
     student.write("\n    while True:\n        pass")
     (result,) = student.test("1.1")
     assert [failure.kind for failure in result.failures] == ["endless", "not run", "not run", "not run"]
@@ -144,8 +143,9 @@ def test_an_import_error_is_one_line(student):
 
 def test_a_function_that_is_gone(student):
     student.edit(FILE, "def unsqueeze(x, dim):", "def unsqueezed(x, dim):")
-    with pytest.raises(Broken, match="cannot import name|has no attribute|unsqueeze"):
+    with pytest.raises(Broken) as caught:
         student.test("1.1")
+    assert str(caught.value) == f"{FILE}: there is no function unsqueeze: its name and its parameters must stay"
 
 
 def test_another_exercise_s_blank_is_named(student):

@@ -82,15 +82,16 @@ def test_the_lessons_are_there_as_files_and_notebooks(repository):
 
 
 IMPORT_EVERYTHING = """
-import importlib, pkgutil
+import importlib, minigrad, pkgutil
 for package in ("minigrad", "nn", "models", "lessons"):
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
         if not module.name.startswith("lessons.") or not module.name[8:10].isdigit():
             importlib.import_module(module.name)
 print(minigrad.__file__)
-""".replace("import importlib, pkgutil", "import importlib, pkgutil, minigrad")
+"""
 
 
+@pytest.mark.slow
 def test_everything_imports_with_every_body_blank(repository):
     result = subprocess.run(
         [sys.executable, "-c", IMPORT_EVERYTHING], cwd=repository.root, capture_output=True, text=True
@@ -175,3 +176,10 @@ def test_the_project_file_is_the_library_s_with_the_tools_for_tests():
     assert {"test", "parity"}.isdisjoint(theirs["project"]["optional-dependencies"])
     assert "course" in theirs["project"]["optional-dependencies"]
     assert theirs["tool"].keys() == {"setuptools", "pytest"}
+
+
+def test_a_lesson_stops_at_a_blank_with_its_name(repository):
+    run = "import sys; sys.path.insert(0, ''); from lessons.commands.lesson import main; main(['1', '--fast'])"
+    result = subprocess.run([sys.executable, "-c", run], cwd=repository.root, capture_output=True, text=True)
+    expected = "UserError: this lesson uses what you have not written yet, exercise 1.4: Einsum by matrix products"
+    assert result.stderr.rstrip().endswith(expected)
