@@ -90,6 +90,14 @@ def recurrent_networks(names):
     assert np.mean(names["history"][names["late"]]) < np.mean(names["stuck"][names["late"]]) - 0.1  # the planted bug
 
 
+def attention(names):
+    assert names["looking_losses"][-1] < names["looking_losses"][0]
+    assert names["date_losses"][-1] < 0.8 * names["date_losses"][0]
+    assert names["slope"]["q·k/√d"][-1] > 3 * names["slope"]["q·k"][-1]
+    assert names["spread"]["q·k"][-1] < 2 < 15 < names["spread"]["q·k/√d"][-1]
+    assert np.allclose(names["looked"][:, 0].sum(-1), names["widths"])  # the planted bug
+
+
 def gpu_programming(names):
     assert (sum(names["by_column"]), sum(names["by_row"])) == (2, 33)
     bounds = list(names["limits"].values())
@@ -115,6 +123,7 @@ NUMBERS = {
     7: text,
     10: classifying_text,
     11: recurrent_networks,
+    13: attention,
     17: gpu_programming,
 }
 
