@@ -11,6 +11,7 @@ from models.errors import UserError
 SUBCOMMANDS = {
     "handout": ("course_handout", "a repository for students, with blanks to fill in"),
     "test": ("course_test", "how far you are, and what is wrong, in words"),
+    "grade": ("course_grade", "the points of what students handed in"),
     "prove": ("course_prove", "that the tests of the exercises judge rightly"),
 }
 

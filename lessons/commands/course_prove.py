@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from lessons.course.exercises import Course, Exercise, course
+from lessons.course.exercises import Course, course
 from lessons.course.judging import Limits
 from lessons.course.proving import Proof, prove
 from models.errors import UserError
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         "and every mistake in lessons/wrong_answers.toml loses some.",
     )
     parser.add_argument(
-        "numbers", nargs="*", help="exercises or lessons, such as 4.2 or 4; without one, all"
+        "numbers", nargs="*", help="exercises or lessons, such as 4.2, 4 or 1-4; all without"
     )
     parser.add_argument(
         "--workers",
@@ -47,18 +47,13 @@ def main(argv: list[str]) -> int:
     if arguments.workers < 1 or arguments.time <= 0 or arguments.memory <= 0:
         raise UserError("minigrad course prove: --workers, --time and --memory must be above 0")
     found = Course(arguments.root) if arguments.root else course()
-    exercises = _selected(found, arguments.numbers)
+    exercises = found.selected(arguments.numbers)
     print(ROW.format("exercise", "", "points", "tests", "planted", "caught"))
     started = time.monotonic()
     limits = Limits(arguments.time, arguments.memory)
     proofs = prove(found, exercises, arguments.workers, limits, when_done=_print)
     _print_total(proofs, time.monotonic() - started)
     return 1 if any(proof.problems for proof in proofs) else 0
-
-
-def _selected(found: Course, numbers: list[str]) -> list[Exercise]:
-    chosen = [exercise for number in numbers or [None] for exercise in found.of(number)]
-    return sorted(dict.fromkeys(chosen), key=lambda exercise: exercise.order)
 
 
 def _print(proof: Proof) -> None:

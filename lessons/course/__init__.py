@@ -6,5 +6,6 @@ python_bodies.py  where a body begins and ends in Python, cuda_bodies.py in CUDA
 handout.py        a student's repository, and student_readme.py its README
 testing.py        what passes in it, in words; trying.py is what runs there, reports.py what is printed
 judging.py        trying exercises in processes of their own, judge/ is what runs in them; trees.py makes what they see
+submissions.py    what students handed in; grading.py gives points for it, gradebook.py tells of them
 proving.py        that the tests judge rightly: the library, blanks and planted mistakes
 """

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
@@ -118,6 +119,17 @@ class Course:
                 f"no exercises of lesson {selection}: there are some of {lessons or 'none'}"
             )
         return found
+
+    def selected(self, selections: Collection[str]) -> list[Exercise]:
+        """The exercises of several selections, "4.2", "5" or the lessons "1-4", in order; without one all."""
+        chosen = set()
+        for selection in selections:
+            first, dash, last = selection.partition("-")
+            if dash and first.isdigit() and last.isdigit():
+                chosen |= {e for e in self.exercises if int(first) <= e.lesson <= int(last)}
+            else:
+                chosen |= set(self.of(selection))
+        return [exercise for exercise in self.exercises if exercise in chosen or not selections]
 
     def checks(self, exercise: Exercise) -> list[Check]:
         """The test methods that judge an exercise, in the order of their files."""

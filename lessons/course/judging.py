@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,23 +75,25 @@ class Verdict:
 
 
 class Judges:
-    """Several judges, for as long as the with block: `with Judges(2) as judges: judges.judge(...)`, in any thread."""
+    """Several judges, for as long as the with block, and as many threads, `pool`, to call judge() in."""
 
     def __init__(self, number: int):
-        self.number = number
-        self._idle: queue.Queue[_Judge] = queue.Queue()
-        self._home = None
+        self._judges = [_Judge(number) for _ in range(number)]
+        self._idle: queue.SimpleQueue[_Judge] = queue.SimpleQueue()
+        for judge in self._judges:
+            self._idle.put(judge)
+        self.pool = ThreadPoolExecutor(number)
 
     def __enter__(self):
         self._home = Path(tempfile.mkdtemp(prefix="minigrad-course-", dir=_fast_directory()))
-        self._all = [_Judge(self.number) for _ in range(self.number)]
-        for judge in self._all:
-            self._idle.put(judge)
         return self
 
     def __exit__(self, *exception):
-        for judge in self._all:
+        """After an error, or Ctrl-C, at once."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for judge in self._judges:
             judge.stop()
+        self.pool.shutdown()
         shutil.rmtree(self._home, ignore_errors=True)
 
     @property
@@ -150,8 +153,9 @@ class _Judge:
         return json.loads(reply)
 
     def stop(self) -> None:
+        """End it, and with it what it is trying."""
         if self._process is not None:
-            self._process.stdin.close()
+            self._process.kill()
             self._process.wait()
 
     def _start(self) -> None:
@@ -238,7 +242,7 @@ class _Trial:
             "seconds": self.limits.seconds,
             "memory": int(self.limits.memory * 2**30),
             "environment": {name: str(place) for name, place in places.items()}
-            | {"MPLBACKEND": "Agg"},
+            | {"MPLBACKEND": "Agg", "MINIGRAD_STRICT": "1"},
         }
 
     def _read(self, reply: dict, ids: list[str], tree: Path) -> tuple[str | None, bool]:
@@ -286,7 +290,9 @@ class _Trial:
             found.calls[Target(path, name)] += count
         found.passed = {test for test in ids if passed.get(test)}
         found.why |= {test: why.get(test, "not run") for test in ids if test not in found.passed}
-        for message in why.values():
+        for test, message in why.items():
+            if message.startswith("called sys.exit"):
+                found.note(f"{test.rpartition('::')[2]} {message}")
             if message.startswith("MemoryError"):
                 found.note(f"ran out of memory; the limit is {self.limits.memory:g} GB")
         if self.trusted:

@@ -6,7 +6,6 @@ Mistakes are in lessons/wrong_answers.toml: what a student typically writes inst
 import ast
 import tomllib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +125,7 @@ def prove(
     if unknown := planted.keys() - {exercise.number for exercise in course.exercises}:
         raise CourseError(f"{WRONG_ANSWERS}: there is no exercise {min(unknown)}")
     variants = {e.number: _variants(course, e, planted.get(e.number, [])) for e in exercises}
-    with Judges(workers) as judges, ThreadPoolExecutor(workers) as pool:
+    with Judges(workers) as judges:
         library = Reference(course.root, judges.home)
 
         def judge(exercise: Exercise, files: dict[str, str], keep: bool = False) -> Verdict:
@@ -136,12 +135,13 @@ def prove(
 
         # The library itself first: what numba compiles for it is there for all the others.
         solved = {
-            e.number: pool.submit(judge, e, variants[e.number].pop("reference"), True)
+            e.number: judges.pool.submit(judge, e, variants[e.number].pop("reference"), True)
             for e in exercises
         }
         tried = {
             e.number: {
-                name: pool.submit(judge, e, files) for name, files in variants[e.number].items()
+                name: judges.pool.submit(judge, e, files)
+                for name, files in variants[e.number].items()
             }
             for e in exercises
         }

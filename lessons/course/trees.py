@@ -64,11 +64,8 @@ class Reference:
 
     def keep(self, tree: Path) -> None:
         """Keep what was compiled in a tree, of the files that are the library's own. Only for trees we trust."""
-        new = [
-            file
-            for file in tree.rglob("*")
-            if file.suffix in (".nbi", ".so") and not file.is_symlink()
-        ]
+        kinds = (".nbi", ".pyc", ".so")
+        new = [f for f in tree.rglob("*") if f.suffix in kinds and not f.is_symlink()]
         with self._lock:
             for found in new:
                 relative = found.relative_to(tree)
@@ -76,8 +73,8 @@ class Reference:
                 if found.suffix == ".so":
                     _copy(found, home / found.name)
                 elif _same(tree / _source(relative), self.path / _source(relative)):
-                    # An index and its data belong together: another trial may have numbered its data otherwise.
-                    stem = found.name.removesuffix(".nbi")
+                    # numba's index and its data belong together: other trials number data otherwise.
+                    stem = found.name.removesuffix(found.suffix)
                     for old in home.glob(f"{stem}.*"):
                         old.unlink()
                     for each in found.parent.glob(f"{stem}.*"):

@@ -13,6 +13,7 @@ import errno
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
 
@@ -64,6 +65,12 @@ def limit(seconds: float, memory: int) -> None:
         # macOS has no limit on memory, and a lower one may be set already.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
+
+
+def die_with_parent() -> None:
+    """On Linux: be killed when the process ends that made this one."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 def lock_in(writable: list[str]) -> list[str]:

@@ -96,9 +96,10 @@ def _child(task: dict, secret: str, events: int, output: int) -> None:
     """Never returns."""
     code = 70
     try:
-        from lessons.course.judge import trial
+        from lessons.course.judge import limits, trial
 
         os.setsid()
+        limits.die_with_parent()
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(output, 1)

@@ -132,10 +132,18 @@ class _Recorder:
             )
 
     def pytest_internalerror(self, excrepr, excinfo):
-        self.send({"event": "stopped", "message": f"{excinfo.typename}: {excinfo.value}"})
+        self._stopped(excinfo)
 
     def pytest_keyboard_interrupt(self, excinfo):
-        self.send({"event": "stopped", "message": f"{excinfo.typename}: {excinfo.value}"})
+        self._stopped(excinfo)
+
+    def _stopped(self, excinfo):
+        self.send(
+            {
+                "event": "stopped",
+                "message": f"{excinfo.typename}: {excinfo.value}".removesuffix(": "),
+            }
+        )
 
     def pytest_runtest_logstart(self, nodeid):
         if nodeid.partition("::")[0] not in self.canaries:
@@ -143,6 +151,8 @@ class _Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item):
+        if "minigrad" in sys.modules:
+            sys.modules["minigrad"].manual_seed(0)  # as tests/conftest.py does where students work
         with self._counting(item):
             return (yield)
 
@@ -188,7 +198,9 @@ def _message(excinfo, tree: Path) -> str:
     error = excinfo.value
     if hasattr(error, "expected") and hasattr(error, "what"):
         return str(error)[:4000]
-    text = f"{excinfo.typename}: {error}"[:4000]
+    text = f"{excinfo.typename}: {error}".removesuffix(": ")[:4000]
+    if isinstance(error, SystemExit):
+        text = f"called sys.exit({error.code!r})"
     places = [
         f"{Path(entry.path).relative_to(tree)} line {entry.lineno + 1}"
         for entry in excinfo.traceback
