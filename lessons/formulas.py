@@ -10,6 +10,7 @@ SYMBOLS = {
     "infty": "∞", "in": "∈", "top": "ᵀ", "ldots": "…", "cdots": "⋯", "quad": "   ", "log": "log", "ln": "ln",
     "exp": "exp", "max": "max", "sin": "sin", "cos": "cos", "tanh": "tanh", "left": "", "right": "", "lVert": "‖",
     "rVert": "‖", "qquad": "      ", "mapsto": "↦", "Rightarrow": "⇒", "lfloor": "⌊", "rfloor": "⌋", "mid": "|",
+    "min": "min", "oplus": "⊕", "bmod": "mod",
 }  # fmt: skip
 UP = dict(zip("0123456789+-=()ijkntxyzT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱʲᵏⁿᵗˣʸᶻᵀ", strict=True))
 DOWN = dict(

@@ -4,7 +4,6 @@ import inspect
 import os
 import textwrap
 
-from lessons import cuda_source
 from models.text import corpora
 from models.text.files import DataError
 
@@ -23,6 +22,8 @@ def show_source(*things) -> None:
     """
     for thing in things:
         if isinstance(thing, str):
+            from lessons import cuda_source
+
             source, start = cuda_source.read(thing)
             place = f"// {thing.partition(':')[0]}, line {start}"
         else:

@@ -81,13 +81,15 @@ def _move_in(tree: Path) -> None:
 
 
 def _compile_outside() -> None:
-    """Let one thread, which is not locked in, call the C++ compiler: no student's Python is in such a tree."""
-    from minigrad.kernels.cuda.emulator import library
+    """Let one thread, which is not locked in, call the C++ compiler and the tools that read what it made: no student's
+    Python is in such a tree."""
+    from minigrad.kernels.cuda.emulator import checked, library
 
     outside = ThreadPoolExecutor(1)
     outside.submit(int).result()  # the thread is made now, before the others are locked in
-    compile = library._run
+    compile, read = library._run, checked._output
     library._run = lambda *arguments: outside.submit(compile, *arguments).result()
+    checked._output = lambda *command: outside.submit(read, *command).result()
 
 
 class _Recorder:

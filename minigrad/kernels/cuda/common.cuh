@@ -110,7 +110,8 @@ struct Max {
     __device__ static float join(float a, float b) { return fmaxf(a, b); }
 };
 
-// Over `WIDTH` neighbouring lanes. All lanes of the warp must come here.
+// Of the x of `WIDTH` neighbouring lanes, a power of two, joined by Operation::join. All lanes of the warp must come
+// here: __shfl_xor_sync(WHOLE_WARP, x, distance) gives each the x of lane ^ distance.
 template <class Operation, int WIDTH = 32>
 __device__ __forceinline__ float warp_reduce(float x) {
 #pragma unroll

@@ -37,9 +37,9 @@ extern "C" __global__ void matmul_naive(const float *a, const float *b, float *c
 }
 
 // --- 2: coalesced ------------------------------------------------------------------------------------------------
-// x and y change places. The lanes of a warp now have one row and 32 neighbouring columns: they load one number of a
-// (a broadcast) and 128 neighbouring bytes of b. Every byte that moves is used, but the intensity is still 1/2, and the
-// caches, not the arithmetic, set the pace.
+// x and y change places: y counts a tile's rows and x its columns. The lanes of a warp now have one row and 32
+// neighbouring columns: they load one number of a (a broadcast) and 128 neighbouring bytes of b. Every byte that moves
+// is used, but the intensity is still 1/2, and the caches, not the arithmetic, set the pace.
 
 extern "C" __global__ void matmul_coalesced(const float *a, const float *b, float *c, Product p) {
     Tile tile = tile_of_block<32, 32>(p);

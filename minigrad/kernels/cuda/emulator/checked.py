@@ -138,9 +138,9 @@ def _shared_arrays(library: Library) -> list[_Span]:
     begin = place(1, ctypes.byref(bytes_))
     found = [_Span("the dynamic shared memory", begin, begin + bytes_.value, None)] if bytes_.value else []
     begin = place(0, ctypes.byref(bytes_))
-    result = subprocess.run(["readelf", "-sWC", library.path], capture_output=True, text=True, check=True)
+    symbols = _output("readelf", "-sWC", library.path)
     # "18: 0000000000000100  4096 TLS  LOCAL  DEFAULT  18 kernel(float*)::tile"
-    for offset, size, name in re.findall(r":\s+([0-9a-f]+)\s+(\d+) TLS (?:\s*\S+){3} (.*)", result.stdout):
+    for offset, size, name in re.findall(r":\s+([0-9a-f]+)\s+(\d+) TLS (?:\s*\S+){3} (.*)", symbols):
         if "fixed_guard" not in name:
             start = begin + int(offset, 16)
             found.append(_Span(name.rpartition("::")[2], start, start + int(size), None))
@@ -158,8 +158,7 @@ def _source_lines(library: Path, places: list[int]) -> dict[int, str]:
         return {place: f"(install binutils to see the line) {place:#x}" for place in places}
     # A call's return address belongs to what follows it: one byte before is the call.
     addresses = [f"{place - 1:#x}" for place in places]
-    command = ["addr2line", "-e", str(library), "-i", "-a", *addresses]
-    result = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    result = _output("addr2line", "-e", library, "-i", "-a", *addresses)
     found = {}
     for place, part in zip(places, result.split("0x")[1:], strict=True):
         frames = [line.split(" (")[0] for line in part.splitlines()[1:]]
@@ -167,3 +166,7 @@ def _source_lines(library: Path, places: list[int]) -> dict[int, str]:
         innermost, outermost = (Path(frames[0]).name, Path(frames[-1]).name)
         found[place] = innermost if innermost == outermost else f"{innermost}, from {outermost}"
     return found
+
+
+def _output(*command) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -15,6 +15,7 @@ from minigrad.cache import cache_directory
 
 HERE = Path(__file__).parent
 FLAGS = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-fno-math-errno", "-Wno-unknown-pragmas", "-I", str(HERE)]
+FLAGS += ["-I", str(HERE.parent)]  # so that any kernel may include common.cuh
 FLAGS += ["-U_FORTIFY_SOURCE"]  # which takes a jump from one stack to another for an attack
 FAST = ["-O2"]
 # The compiler calls a function of checks.cpp before every access to memory and for every index out of bounds.
@@ -156,11 +157,11 @@ def _own_files() -> tuple[Path, ...]:
 
 
 def _everything_included(text: str, directory: Path) -> str:
-    """The text, followed by that of the files it includes from its own directory."""
+    """The text, followed by that of the files it includes from its own directory or from ours."""
     found = [text]
     for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.MULTILINE):
-        file = directory / name
-        if file.is_file():
+        file = next((f for f in (directory / name, HERE.parent / name) if f.is_file()), None)
+        if file:
             found.append(_everything_included(file.read_text(), file.parent))
     return "\n".join(found)
 
