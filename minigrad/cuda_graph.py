@@ -6,9 +6,22 @@ addresses each time, so inputs are written into the same arrays, and every numbe
 learning rate, a dropout's seed) must be read from the GPU's memory, not passed by the program.
 """
 
+import contextlib
+
 from minigrad import devices
 
 WARM_UP = 3  # runs before the recording: kernels are compiled, cuBLAS is set up, and the pool has all the memory
+
+_recording = False
+
+
+def is_recording() -> bool:
+    """Whether what runs is the work of a CudaGraph, and is being recorded or will be after a few runs more."""
+    return _recording
+
+
+class RecordingError(RuntimeError):
+    """The work cannot be recorded; the message is CUDA's or cupy's reason."""
 
 
 class CudaGraph:
@@ -19,8 +32,8 @@ class CudaGraph:
             inputs.set(batch)       # the array that step reads
             graph.run()             # what step writes is then in the arrays it wrote to the first time
 
-    Inside, function may use the GPU only: reading a number back, or an array from the CPU, is an error of CUDA's
-    while it is recorded. Its memory comes from a pool of its own, which nothing else can take.
+    Inside, function may use the GPU only: reading a number back, or an array from the CPU, is a RecordingError. Its
+    memory comes from a pool of its own, which nothing else can take.
 
     outputs  what function returned when it was recorded: arrays that every run fills again
     """
@@ -42,16 +55,34 @@ class CudaGraph:
         if self._graph is None:
             # Only now: what was asked of the default stream before must be done before another stream reads it.
             self.cupy.cuda.Device().synchronize()
-            with self.cupy.cuda.using_allocator(self.pool.malloc), self.stream:
+            with self.cupy.cuda.using_allocator(self.pool.malloc), self.stream, _while_recording():
                 if self._runs < WARM_UP:
                     self._runs += 1
                     self.outputs = self.function()
                     self.stream.synchronize()
                     return self.outputs
-                self.stream.begin_capture()
-                try:
-                    self.outputs = self.function()
-                finally:
-                    self._graph = self.stream.end_capture()
+                self._record()
         self._graph.launch(self.stream)
         return self.outputs
+
+    def _record(self) -> None:
+        self.stream.begin_capture()
+        try:
+            self.outputs = self.function()
+        except BaseException as error:
+            with contextlib.suppress(self.cupy.cuda.runtime.CUDARuntimeError):
+                self.stream.end_capture()  # which says once more that it went wrong
+            if isinstance(error, RuntimeError):  # CUDA's errors and cupy's
+                raise RecordingError(f"CudaGraph: the work cannot be recorded: {error}") from error
+            raise
+        self._graph = self.stream.end_capture()
+
+
+@contextlib.contextmanager
+def _while_recording():
+    global _recording
+    _recording = True
+    try:
+        yield
+    finally:
+        _recording = False

@@ -6,6 +6,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import devices, random
+from minigrad.cuda_graph import RecordingError
 from minigrad.tensor import wrap
 from models.errors import UserError
 
@@ -36,7 +37,10 @@ class CapturedStep:
         with self.graph.stream:
             self._write(batches, learning_rates)
         first = self.seeds_taken is None
-        self.graph.run()
+        try:
+            self.graph.run()
+        except RecordingError as error:
+            raise UserError(f"cuda_graph: {error}; train without cuda_graph") from error
         if first:  # too many seeds were drawn: go back, so that dropout goes on as it does without a graph
             random.set_rng_state(state)
             self._draw(self.seeds_taken)

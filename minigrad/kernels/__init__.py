@@ -38,13 +38,9 @@ def _float32(*args) -> bool:
 
 
 def _on_gpu(*args) -> bool:
-    """All arrays are cupy's, and none is a number: most kernels take those from the program."""
+    """All arrays are cupy's."""
     everything = [each for arg in args for each in (arg if type(arg) is list else (arg,))]
-    return (
-        any(_is_cupy(each) for each in everything)
-        and all(arg.ndim for arg in args if _is_cupy(arg))
-        and not any(isinstance(each, np.ndarray) for each in everything)
-    )
+    return any(map(_is_cupy, everything)) and not any(isinstance(each, np.ndarray) for each in everything)
 
 
 def _float32_on_gpu(*args) -> bool:
@@ -222,6 +218,7 @@ _rate_in_memory = {  # lr and step may be arrays
     "in_emulator": lambda *args: _float32_in_emulator(*args[:4]),
 }
 _kernel("adamw", "optimizer", cuda=_rate_in_memory)
-for _name in ("sgd", "grad_norm"):
-    _kernel(_name, "optimizer", cuda=True)
+_numbers_from_the_program = {"on_gpu": lambda *args: _float32_on_gpu(*args) and not any(map(_is_cupy, args))}
+_kernel("sgd", "optimizer", cuda=_numbers_from_the_program)
+_kernel("grad_norm", "optimizer", cuda=True)
 _kernel("scale", "optimizer", cuda={"on_gpu": lambda arrays, factor: _float32_on_gpu(arrays)})  # and the factor

@@ -121,7 +121,7 @@ class Kernel:
         if type(first) is list:
             first = first[0] if first else None
         on_cpu = first is None or isinstance(first, np.ndarray)
-        if _choice.backend is not None:
+        if _choice.backend is not None and first is not None:  # of no arrays at all, nothing was promised
             pinned = self._pinned(_choice.backend, args, on_cpu)
             if pinned is not None:
                 return pinned

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from minigrad.cuda_graph import is_recording
 from minigrad.devices import array_module, is_array
 from minigrad.dtypes import is_half
 
@@ -32,4 +33,8 @@ def product(a, b):
     """a @ b; for half precision the terms are added up in float32, as cuBLAS does by itself."""
     if array_module(a) is np and is_half(a.dtype):
         return (a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype)
+    if is_recording():
+        from minigrad.kernels.cuda import cublas  # cupy's products cannot be recorded
+
+        return cublas.product(a, b)
     return a @ b

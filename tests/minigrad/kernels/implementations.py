@@ -30,16 +30,24 @@ def run(backend: str, name: str, *args):
         on_gpu = {}
 
         def moved(array):
-            if array is args[-2] and name.startswith("lstm"):
+            if name.startswith("lstm") and array is args[-2]:
                 return array  # the sizes of the steps
             on_gpu[id(array)] = array, cupy.array(array)
             return on_gpu[id(array)][1]
 
-        result = _each(getattr(kernels, name)(*_each(args, np.ndarray, moved)), cupy.ndarray, cupy.asnumpy)
+        result = _each(getattr(kernels, name)(*_each(args, np.ndarray, moved)), cupy.ndarray, _to_numpy)
         for array, copy in on_gpu.values():
             if array.flags.writeable:  # what a kernel changes in place
                 array[...] = copy.get()
         return result
+
+
+def _to_numpy(array):
+    """A copy that lies in memory as the array does; a single number as a number."""
+    if not array.ndim:
+        return array.get()[()]
+    axes = np.argsort([-stride for stride in array.strides], kind="stable")
+    return array.transpose(axes).get().transpose(np.argsort(axes))
 
 
 def _each(value, kind, convert):

@@ -43,11 +43,8 @@ def check(backend, q, k, v, grad, mask=None, offset=None, scale=0.3, p=0.0, seed
     close(lse, expected_lse, atol)
     for actual, wanted in zip(gradients, expected, strict=True):
         close(actual, wanted, 5 * atol)
-    for array in (out, *gradients):  # heads inside time
-        assert not array.size or array.strides[1::2] == (
-            array.itemsize * array.shape[3],
-            array.itemsize,
-        )
+    for array in (out, *gradients):
+        assert array[:1, :, :1].flags.c_contiguous  # heads inside time
     for x, old in zip((q, k, v, grad), before, strict=True):
         np.testing.assert_array_equal(x, old)
 
