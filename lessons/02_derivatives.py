@@ -407,6 +407,15 @@ except mg.GradcheckError as error:
 #
 # 7. Newton without the table: solve $H d = -g$ with conjugate gradients, which needs only products $Hv$.
 #    Get $Hv$ from two backward passes, without ever making $H$. (Pearlmutter 1994.)
+#
+# **In the course kit** you write rules of the library itself, and the difference that checks them.
+# `minigrad course test 2.1` tells you whether the first is right:
+#
+# - 2.1 The rule of a running sum
+# - 2.2 The rule of a quotient
+# - 2.3 The rule of the matrix product
+# - 2.4 A central difference
+# - 2.5 The rule of a product that may have zeros
 
 # %% [markdown]
 # ## Answers

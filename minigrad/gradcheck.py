@@ -137,7 +137,12 @@ class _Check:
         return arrays
 
     def difference(self, i: int, direction) -> float:
-        """(L(x + εd) - L(x - εd)) / 2ε for input i. Written into x where it stands, so that its strides are kept."""
+        """(L(x + εd) - L(x - εd)) / 2ε for input i, with L = Σ u·f over all outputs of f.
+
+        self.outputs() evaluates f, self.upstream has the u, an array for each output. x ± εd is written into x.data
+        where it stands, so that its strides are kept; where it cannot be, because it is read-only or repeats elements,
+        into a copy. Afterwards x.data is the array it was, with the same numbers, also if f raises.
+        """
         x = self.inputs[i]
         original = x.data
         start = original.copy()

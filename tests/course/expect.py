@@ -59,17 +59,52 @@ def gradients(function, inputs, what: str, eps: float = 1e-6, rtol: float = 1e-4
     """
     import minigrad as mg
 
-    arrays = [np.array(_array(x), np.float64) for x in inputs]
-    tensors = [mg.tensor(array, requires_grad=True) for array in arrays]
+    arrays, tensors = _leaves(inputs)
     output = function(*tensors)
-    upstream = np.asarray(np.random.default_rng(1).uniform(0.5, 1.5, output.shape))
+    upstream = _upstream(output.shape)
     output.backward(mg.tensor(upstream, dtype=output.dtype))
 
     def number() -> float:
         with mg.no_grad():
             return float((_array(function(*map(mg.tensor, arrays))) * upstream).sum())
 
-    for i, (array, tensor) in enumerate(zip(arrays, tensors, strict=True)):
+    _agree([tensor.grad for tensor in tensors], number, arrays, what, eps, rtol, atol)
+
+
+def rule(operation, inputs, what: str, eps: float = 1e-6, rtol: float = 1e-4, atol: float = 1e-6) -> None:
+    """The gradient rule of one call of an operation, such as Mul(), agrees with central differences of its forward.
+
+    Without the engine: the rule is called by itself, with arrays. Otherwise as gradients().
+    """
+    arrays, tensors = _leaves(inputs)
+    upstream = _upstream(operation(*tensors).shape)
+    claimed = operation.backward(upstream)
+    claimed = claimed if isinstance(claimed, tuple) else (claimed,)
+    equal(len(claimed), len(arrays), f"{what}: the number of gradients, one for each input")
+    _agree(claimed, lambda: float((operation.forward(*arrays) * upstream).sum()), arrays, what, eps, rtol, atol)
+
+
+def holds(condition, what: str) -> None:
+    """The condition is true; `what` says it as a sentence that should hold."""
+    if not condition:
+        raise Unexpected(what, "this holds", "it does not")
+
+
+def _leaves(inputs) -> tuple[list, list]:
+    """The inputs as float64 arrays and, with copies of these, as Tensors that want gradients."""
+    import minigrad as mg
+
+    arrays = [np.array(_array(x), np.float64) for x in inputs]
+    return arrays, [mg.tensor(array.copy(), requires_grad=True) for array in arrays]
+
+
+def _upstream(shape: tuple) -> np.ndarray:
+    return np.asarray(np.random.default_rng(1).uniform(0.5, 1.5, shape))
+
+
+def _agree(claimed, number, arrays, what: str, eps: float, rtol: float, atol: float) -> None:
+    """Each claimed gradient agrees with differences of number(), which is worked out from the arrays."""
+    for i, (gradient, array) in enumerate(zip(claimed, arrays, strict=True)):
         which = f"{what}: its gradient by input {i}, of shape {array.shape}, against finite differences"
         numerical = np.zeros(array.shape)
         for index in np.ndindex(array.shape):
@@ -79,15 +114,9 @@ def gradients(function, inputs, what: str, eps: float = 1e-6, rtol: float = 1e-4
             array[index] = before - eps
             numerical[index] = (above - number()) / (2 * eps)
             array[index] = before
-        if tensor.grad is None:
-            raise Unexpected(which, _shown(numerical), "no gradient at all: the output does not depend on this input")
-        close(tensor.grad, numerical, which, rtol, atol)
-
-
-def holds(condition, what: str) -> None:
-    """The condition is true; `what` says it as a sentence that should hold."""
-    if not condition:
-        raise Unexpected(what, "this holds", "it does not")
+        if gradient is None:
+            raise Unexpected(which, _shown(numerical), "no gradient at all, None")
+        close(gradient, numerical, which, rtol, atol)
 
 
 def _is_array(x) -> bool:

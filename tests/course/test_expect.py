@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
+from minigrad import ops
 from tests.course import expect
 
 arrays = hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=4), elements=st.floats(-1e6, 1e6))
@@ -75,3 +76,13 @@ def test_gradients_pass_right_rules_and_find_wrong_ones():
     assert "3 of 3 numbers are wrong" in message
     none = failure(expect.gradients, lambda x, w: w * w, [x, w], "the second's square")
     assert "no gradient at all" in none
+
+
+def test_a_rule_is_checked_without_the_engine():
+    x = np.arange(1.0, 4.0)
+    expect.rule(ops.arithmetic.Div(), [x, x + 1], "a quotient")
+    message = failure(expect.rule, Halved(), [x], "the square")
+    assert "its gradient by input 0" in message
+    assert "3 of 3 numbers are wrong" in message
+    one_only = type("OneOnly", (ops.arithmetic.Mul,), {"backward": lambda self, grad: grad * self.saved[1]})
+    assert "expected: 2\ngot: 1" in failure(expect.rule, one_only(), [x, x], "a product")
