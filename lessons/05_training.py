@@ -659,7 +659,7 @@ def make_best():
     return nn.Sequential(*layers)
 
 
-steps = 1200 if not fast() else 120
+steps = 900 if not fast() else 120
 results = {}
 for name, augment in (("as they are", lambda x, rng: x), ("moved", moved)):
     network = make_best()

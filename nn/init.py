@@ -113,6 +113,11 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str, caller: str) -> float:
+    """gain/√fan, the deviation of the weights that keeps the variance (He et al. 2015, eq. 10 and 14).
+
+    mode is "fan_in" (of the signal on its way forward) or "fan_out" (of the gradient on its way back), else
+    ValueError; a fan of 0 counts as 1. The gain is calculate_gain's, with a as the slope of leaky_relu.
+    """
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'{caller}: mode={mode!r}; use "fan_in" or "fan_out"')
     fan_in, fan_out = _fans(tensor, caller)
@@ -121,6 +126,10 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str, caller:
 
 
 def _fans(tensor: Tensor, caller: str) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight (out, in, *field); ValueError below two dimensions.
+
+    fan_in is how many numbers are added up for one output, in · field; fan_out how many outputs one input goes to.
+    """
     if tensor.ndim < 2:
         raise ValueError(f"{caller}: a tensor of shape {tensor.shape} has no fan; expected two dimensions at least")
     field = math.prod(tensor.shape[2:])

@@ -28,7 +28,9 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """s ← α·s + (1-α)·g²,  p ← p - lr·g/(√s + ε)  (Hinton's lecture 6e, 2012), with optional momentum.
 
-    centered divides by the variance instead: √(s - mean(g)²) (Graves 2013). As torch.optim.RMSprop.
+    centered divides by the deviation instead: √(s - m²), where m ← α·m + (1-α)·g (Graves 2013). With momentum μ,
+    b ← μ·b + g/(√s + ε) and p ← p - lr·b. The state of each parameter: square_avg, grad_avg, momentum_buffer.
+    As torch.optim.RMSprop.
     """
 
     def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, l1=0.0):

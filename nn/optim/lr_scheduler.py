@@ -121,7 +121,8 @@ class LinearLR(LRScheduler):
 class LinearWarmupCosine(LRScheduler):
     """Up in a line over warmup_steps, then down half a cosine to min_lr at total_steps: the schedule of GPT training.
 
-    (Brown et al. 2020, appendix B.) After total_steps the rate stays at min_lr.
+    (Brown et al. 2020, appendix B.) Step s of the warm-up has base·(s + 1)/(warmup_steps + 1): the first is above 0,
+    and step warmup_steps has the base rate. After total_steps the rate stays at min_lr.
     """
 
     def __init__(self, optimizer, warmup_steps: int, total_steps: int, min_lr=0.0):

@@ -13,7 +13,9 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
     m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
     param -= lr * (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps)
 
-    Weight decay shrinks the parameter itself by lr * weight_decay, or, not decoupled, is an L2 term in g.
+    params, grads, exp_avgs (m) and exp_avg_sqs (v) are lists of arrays; all but the gradients are updated in place.
+    Weight decay shrinks the parameter itself by the share lr * weight_decay before the step, or, not decoupled, is an
+    L2 term in g: g + weight_decay * param.
     lr and step are numbers or, for a CUDA graph, 0-d float64 arrays on the GPU.
     """
     step_size = lr / (1 - beta1**step)
@@ -36,8 +38,9 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
 def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):
     """Stochastic gradient descent with momentum, as in torch.optim.SGD: buffer = momentum buffer + (1 - dampening) g.
 
-    `buffers` is [] when momentum is 0. `first`: the buffers hold nothing yet and become the gradient.
-    Nesterov's step is g + momentum * buffer, the plain one is the buffer.
+    param -= lr * d, where d is g, with momentum the buffer, or with Nesterov's look-ahead g + momentum * buffer.
+    params, grads and buffers are lists of arrays, params and buffers updated in place; weight_decay * param is added
+    to g first. `buffers` is [] when momentum is 0. `first`: the buffers hold nothing yet and become g.
     """
     for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
         if weight_decay:
