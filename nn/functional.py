@@ -226,7 +226,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
 def negative_sampling_loss(hidden, weight, target, negatives, *, reduction="mean"):
     """-ln σ(wₜ·h) - Σₖ ln σ(-wₖ·h): the target told from noise  (Mikolov et al. 2013b, eq. 4).
 
-    hidden (n, dim), weight (classes, dim), target (n,), negatives (n, k)
+    hidden (n, dim), weight (classes, dim), target (n,), negatives (n, k); ops.softplus(-x) is -ln σ(x)
     """
     target, negatives = unwrap(target), unwrap(negatives)
     _check_hidden("negative_sampling_loss", hidden, weight, target)
@@ -245,7 +245,8 @@ def negative_sampling_loss(hidden, weight, target, negatives, *, reduction="mean
 def hierarchical_softmax(hidden, weight, target, tree, *, reduction="mean"):
     """-ln p(t|h) = -Σ ln σ(±vₙ·h) over the inner nodes n above t in a tree from nn.huffman  (Morin & Bengio 2005).
 
-    hidden (n, dim), weight (classes - 1, dim), target (n,), tree (2·classes - 2,)
+    hidden (n, dim), weight (classes - 1, dim), target (n,), tree (2·classes - 2,). huffman_paths gives the inner nodes
+    above each target, and + or - as 1 or -1, 0 where a path has ended. ops.softplus(-x) is -ln σ(x).
     """
     target = unwrap(target)
     _check_hidden("hierarchical_softmax", hidden, weight, target)

@@ -13,6 +13,9 @@ from minigrad.devices import array_module
 def huffman_tree(counts) -> np.ndarray:
     """The tree for classes that occur this often, counts (V,); int64 (2V - 2,).
 
+    The two lightest nodes get a new node above them that weighs as much as both, the first of them on side 0, until
+    one is left. Of nodes that weigh the same, a leaf comes before an inner node, and a smaller number before a larger.
+
     ValueError for fewer than two classes and for counts below 0 or not finite.
     """
     counts = np.asarray(counts, np.float64)

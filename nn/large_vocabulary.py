@@ -50,7 +50,7 @@ class NegativeSamplingLoss(Module):
         self.weight = Parameter(mg.zeros(num_classes, embedding_dim))
 
     def sample(self, target) -> np.ndarray:
-        """Negatives (n, num_negatives) for targets (n,), none of them its row's target."""
+        """Negatives (n, num_negatives) for targets (n,), drawn from counts^power, none of them its row's target."""
         target = np.asarray(to_numpy(unwrap(target)))[:, None]
         thresholds, aliases = to_numpy(self.thresholds.data), to_numpy(self.aliases.data)
         negatives = np.repeat(target, self.num_negatives, 1)
@@ -90,7 +90,7 @@ class HierarchicalSoftmax(Module):
         return F.hierarchical_softmax(hidden, self.weight, target, self.tree, reduction=self.reduction)
 
     def log_prob(self, hidden):
-        """ln p of every class, (n, num_classes), for hidden (n, embedding_dim)."""
+        """ln p of every class, (n, num_classes), for hidden (n, embedding_dim): ln σ(±vₙ·h) summed along a path."""
         tree = self.tree.data
         nodes, signs = huffman_paths(tree, array_module(tree).arange(self.num_classes))
         scores = F.linear(hidden, self.weight)[:, nodes] * signs.astype(hidden.dtype)  # (n, classes, depth)

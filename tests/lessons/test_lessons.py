@@ -82,6 +82,15 @@ def text(names):
     assert names["unknown_in_chinese"]["characters"] < names["unknown_in_chinese"]["words"]
 
 
+def word2vec(names):
+    assert names["smallest"] > 0.8
+    assert names["agreement"] > 0.6
+    assert abs(names["first"] - 6 * np.log(2)) < 0.01
+    assert names["share"] > 0.8
+    assert names["friends_losses"][-1] < names["losses"][-1]  # the planted bug
+    assert names["friends_share"] < names["smallest"] - 0.3
+
+
 def classifying_text(names):
     assert names["svm_macro"] > 0.7
     assert np.allclose(names["ours"], names["theirs_scores"])
@@ -132,6 +141,7 @@ NUMBERS = {
     5: training,
     6: fast_on_a_cpu,
     7: text,
+    8: word2vec,
     10: classifying_text,
     11: recurrent_networks,
     13: attention,
