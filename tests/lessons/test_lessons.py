@@ -117,6 +117,14 @@ def attention(names):
     assert np.allclose(names["looked"][:, 0].sum(-1), names["widths"])  # the planted bug
 
 
+def transformer(names):
+    assert names["losses"][-1] < 0.8 * names["losses"][0]
+    assert names["last"]["post-norm"][-1] > 1.5 * names["last"]["pre-norm"][-1]
+    assert np.triu(names["causal_seen"], 1).max() == 0 < np.tril(names["causal_seen"]).max()
+    assert np.allclose(names["rotary_scores"][3, 1], names["rotary_scores"][500, 498])
+    assert names["leaks"]["ours"] == 0 < 0.01 < names["leaks"]["the friend's"]  # the planted bug
+
+
 def gpu_programming(names):
     assert (sum(names["by_column"]), sum(names["by_row"])) == (2, 33)
     bounds = list(names["limits"].values())
@@ -145,6 +153,7 @@ NUMBERS = {
     10: classifying_text,
     11: recurrent_networks,
     13: attention,
+    14: transformer,
     17: gpu_programming,
 }
 
