@@ -238,7 +238,14 @@ class MultiheadAttention(Module):
 
 
 def _attention_with_weights(q, k, v, mask, causal_offset, dropout: float):
-    """Attention in primitives: its output and its weights (batch, heads, queries, keys)."""
+    """Attention in primitives: its output and its weights softmax(q kᵀ/√head_dim), (batch, heads, queries, keys).
+
+    mask           None, or boolean, True where a query may look, or float, added to the scores
+    causal_offset  None, or query i sees the keys 0 to i + causal_offset
+    dropout        probability of dropping a weight
+
+    A query that may look nowhere gets 0.
+    """
     heads, queries = q.shape[1:3]
     k, v = (_for_every_head(x, heads) for x in (k, v))
     scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) / math.sqrt(q.shape[-1] or 1)

@@ -117,6 +117,7 @@ class Rotate(Function):
         return Rotate(self.cos, -self.sin, self.interleaved)(grad)
 
     def _pairs(self, x):
+        """The first and the second partner of every pair, views (..., time, dim/2) of x."""
         if self.interleaved:
             return x[..., 0::2], x[..., 1::2]
         half = x.shape[-1] // 2
