@@ -219,11 +219,13 @@ def _failure(
         got = f"no end within {PATIENCE} s, or the end of the whole process: is there a loop that never ends?"
         return Failure(check, "endless", expected="a result", got=got, where=look)
     error = outcome["error"]
-    label = error.get("label")
-    if label == exercise.label or (error.get("compiling") and _some_blank(course, exercise)):
-        return Failure(check, "unwritten", where=_first_blank(course, exercise))
-    if label:
-        return Failure(check, "needs", got=f"{label}, which is not written yet", where=look)
+    stopped_by = error["exercise"]
+    blank = [target for target in exercise.write if _is_blank(course, exercise, target)]
+    if stopped_by == exercise.number or (blank and (stopped_by or error["compiling"])):
+        return Failure(check, "unwritten", where=place(course, (blank or exercise.write)[0]))
+    if stopped_by:
+        got = f"{course.exercise(stopped_by).label}, which is not written yet"
+        return Failure(check, "needs", got=got, where=look)
     if "what" in error:
         return Failure(check, "wrong", error["what"], error["expected"], error["got"], look)
     own = [p for p in error["places"] if p[0] in {target.path for target in exercise.write}]
@@ -234,15 +236,6 @@ def _failure(
     return Failure(
         check, "crash", got=told, where=f"{path}:{number}", code=_code(course, path, number).strip()
     )
-
-
-def _some_blank(course: Course, exercise: Exercise) -> bool:
-    return any(_is_blank(course, exercise, target) for target in exercise.write)
-
-
-def _first_blank(course: Course, exercise: Exercise) -> str:
-    blank = [target for target in exercise.write if _is_blank(course, exercise, target)]
-    return place(course, (blank or exercise.write)[0])
 
 
 def _is_blank(course: Course, exercise: Exercise, target: Target) -> bool:

@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 
 LIBRARY = ("minigrad", "nn", "models")
-LABEL = re.compile(r"exercise \d+\.\d+: [^\n]*")
+LABEL = re.compile(r"exercise (\d+\.\d+): ")
 
 
 def main(out: str, ids: list[str]) -> int:
@@ -64,7 +64,7 @@ def _told(error: BaseException) -> dict:
 
     kind, message            its type and its text
     what, expected, got      of a check that did not hold (tests/course/expect.py), else absent
-    label                    "exercise 4.2: …", if a blank body raised it
+    exercise                 "4.2", if a blank body of that exercise raised it
     compiling                whether numba could not compile something
     places                   [file, line] of the repository's own, outermost first; of a syntax error, where it is
     """
@@ -72,14 +72,14 @@ def _told(error: BaseException) -> dict:
     if type(error).__name__ == "Unexpected":
         told |= {"what": error.what, "expected": error.expected, "got": error.got}
     if isinstance(error, SyntaxError) and error.filename:
-        told["message"] = error.msg
+        told |= {"message": error.msg, "exercise": None, "compiling": False}
         told["places"] = [[_relative(error.filename), error.lineno]]
         return told
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
         causes.append(cause)
-    if label := next((match[0] for cause in causes if (match := LABEL.search(str(cause)))), None):
-        told["label"] = label
+    labels = [LABEL.search(str(cause)) for cause in causes]
+    told["exercise"] = next((match[1] for match in labels if match), None)
     told["compiling"] = any(
         type(cause).__module__.startswith("numba.core.errors") for cause in causes
     )
