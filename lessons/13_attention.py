@@ -61,7 +61,7 @@ print("read:", *words, "\nwrite:", *answers)
 # Here are both halves. The encoder is a GRU in both directions; its two last states, side by side, are the
 # *summary*. The decoder is a GRU that starts from the summary. At each step it gets the letter
 # before, and gives logits for the next. While it learns, the letter before is the right one, whatever it
-# would have written itself (*teacher forcing*, lesson 12).
+# would have written itself (*teacher forcing*).
 #
 # Read `decode` twice. Its `context` is what the decoder knows of the source when it writes. With
 # `attention=None` that is always the summary.
