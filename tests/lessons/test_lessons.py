@@ -141,6 +141,17 @@ def gpu_programming(names):
         assert names["wrong"][16, "forward"] < 1e-4
 
 
+def flash_attention(names):
+    row, history = names["row"], names["history"]
+    assert np.isclose(history[-1, 1], np.exp(row - row.max()).sum())
+    memory = names["memory"]
+    assert memory["by tiles"][-1] < 0.2 * memory["with the matrix"][-1]
+    assert names["doubling"][0] > 3.5 > 2.2 > names["doubling"][1]
+    assert all(differences < 1e-5 for differences in names["apart"].values())
+    assert names["wrong"][60] < 1e-12 < 0.1 < names["wrong"][300]  # the planted bug
+    assert np.allclose(names["of_ones"]["ours"], 1)
+
+
 NUMBERS = {
     1: tensors,
     2: derivatives,
@@ -155,6 +166,7 @@ NUMBERS = {
     13: attention,
     14: transformer,
     17: gpu_programming,
+    18: flash_attention,
 }
 
 
