@@ -58,7 +58,11 @@ def evaluate(model, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16)
 
 @mg.no_grad()
 def mean_loss(model, ids: np.ndarray, batch_size: int = 16) -> float:
-    """The mean cross-entropy over all tokens of ids but the first; without dropout, the mode stays as it was."""
+    """The mean cross-entropy over all tokens of ids but the first; without dropout, the mode stays as it was.
+
+    whole_text gives the batches (the last one smaller), loss_function the mean loss of one; it counts as often
+    as the batch has targets.
+    """
     training = model.training
     model.eval()
     try:

@@ -5,9 +5,9 @@
     text = generate_text(model, tokenizer, "ROMEO:", seed=1)
     three = generate_samples(model, tokenizer, "ROMEO:", num_samples=3)
 
-All take the options of `generate`. A model is anything with `next_logits(ids, caches)`,
-`new_caches(batch_size)`, `context_limit` (the most tokens it can look at; None: any number) and
-`config.vocab_size`, as GPT and RNNGenerator have them.
+All take the options of `generate`; models.beam looks for the likeliest text instead. A model is anything
+with `next_logits(ids, caches)`, `new_caches(batch_size)`, `context_limit` (the most tokens it can look at;
+None: any number) and `config.vocab_size`, as GPT and RNNGenerator have them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -84,21 +84,11 @@ class _Generation:
             raise UserError("an empty stop string would stop everywhere: give at least one character")
         if seed is not None and seed < 0:
             raise UserError(f"seed {seed}: expected a whole number, 0 or above")
-        if tokenizer.vocab_size > model.config.vocab_size:
-            raise UserError(
-                f"the tokenizer has {tokenizer.vocab_size} tokens, the model {model.config.vocab_size}: "
-                "they do not belong together"
-            )
-        ids = tokenizer.encode(prompt)
-        self.prompt_ids = ids if len(ids) else np.array([start_id(tokenizer)])
-        if model.context_limit and len(ids) > model.context_limit:
-            raise UserError(
-                f"the prompt has {len(ids)} tokens and the model looks at {model.context_limit} at most: shorten it"
-            )
+        self.prompt_ids = prompt_ids(model, tokenizer, prompt)
         seed = np.random.SeedSequence().entropy if seed is None else seed
         # One generator a sample, so that a sample does not depend on how many there are.
         self.random = [np.random.default_rng([seed, i]) for i in range(num_samples)]
-        self.texts = [_Text(tokenizer, self.stop, ids) for _ in range(num_samples)]
+        self.texts = [_Text(tokenizer, self.stop, tokenizer.encode(prompt)) for _ in range(num_samples)]
 
     def pieces(self) -> Iterator[list[str]]:
         """After each token, the text that it adds to each sample."""
@@ -123,11 +113,7 @@ class _Generation:
                 window = window[:, -max(limit // 2, 1) :]
                 caches = self.model.new_caches(self.num_samples) if self.use_cache else None
                 cached = 0
-            logits = _next_logits(self.model, window[:, cached:], caches)[:, : self.tokenizer.vocab_size]
-            if self.tokenizer.unk_id is not None:
-                logits[:, self.tokenizer.unk_id] = -np.inf  # it stands for what cannot be written
-            if np.isnan(logits).any():
-                raise UserError("the model's logits are not numbers (NaN): its training diverged, train it again")
+            logits = next_logits(self.model, self.tokenizer, window[:, cached:], caches)
             uniform = np.array([generator.random() for generator in self.random])
             ids = self.sampling.choose(logits, seen, uniform)
             seen[np.arange(self.num_samples), ids] = True
@@ -137,16 +123,39 @@ class _Generation:
 
 
 @mg.no_grad()
-def _next_logits(model, ids: np.ndarray, caches) -> np.ndarray:
-    """The logits of the token after ids (samples, time), without dropout; the model's mode stays as it was."""
+def next_logits(model, tokenizer: Tokenizer, ids: np.ndarray, caches=None) -> np.ndarray:
+    """The logits (samples, tokenizer.vocab_size) of the token after ids (samples, time), that of `<unk>` -inf.
+
+    Without dropout; the model's mode stays as it was. Raises UserError where they are not numbers.
+    """
     training = model.training
     if training:
         model.eval()
     try:
-        return to_numpy(model.next_logits(*tensors_for(model, [ids]), caches).data)
+        logits = to_numpy(model.next_logits(*tensors_for(model, [ids]), caches).data)[:, : tokenizer.vocab_size]
     finally:
         if training:
             model.train()
+    if tokenizer.unk_id is not None:
+        logits[:, tokenizer.unk_id] = -np.inf  # it stands for what cannot be written
+    if np.isnan(logits).any():
+        raise UserError("the model's logits are not numbers (NaN): its training diverged, train it again")
+    return logits
+
+
+def prompt_ids(model, tokenizer: Tokenizer, prompt: str) -> np.ndarray:
+    """The prompt as the model reads it. Raises UserError where it cannot, DataError for unknown characters."""
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise UserError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens, the model {model.config.vocab_size}: "
+            "they do not belong together"
+        )
+    ids = tokenizer.encode(prompt)
+    if model.context_limit and len(ids) > model.context_limit:
+        raise UserError(
+            f"the prompt has {len(ids)} tokens and the model looks at {model.context_limit} at most: shorten it"
+        )
+    return ids if len(ids) else np.array([start_id(tokenizer)])
 
 
 def start_id(tokenizer: Tokenizer) -> int:

@@ -106,6 +106,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x, cache=None):
+        """x (batch, time, embedding_dim) to the same shape; no place sees a later one. cache: the attention's."""
         h = self.norm_1(x)
         h, _ = self.attention(h, h, h, is_causal=True, need_weights=False, cache=cache)
         x = x + self.dropout(h)
@@ -130,10 +131,10 @@ class GPT(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new initial values, GPT-2's: normal with std 0.02, biases 0.
+        """Draw new initial values, GPT-2's: matrices normal with std INITIAL_STD, biases 0; gains stay at 1.
 
-        What adds to the residual stream starts smaller, by 1/√(its number of additions): the stream's
-        variance then does not grow with the depth.
+        What adds to the residual stream (the attention's out_proj, the MLP's project) starts smaller, by
+        1/√(its number of additions), two a block: the stream's variance then does not grow with the depth.
         """
         residual_std = INITIAL_STD / math.sqrt(2 * self.config.num_layers)
         for name, parameter in self.named_parameters():
@@ -167,7 +168,11 @@ class GPT(nn.Module):
         return logits, loss
 
     def features(self, ids, caches=None):
-        """The vectors that the head reads the next tokens from, (batch, time, embedding_dim)."""
+        """The vectors that the head reads the next tokens from, (batch, time, embedding_dim).
+
+        Token and position vectors added (positions count on from what the caches hold), dropout, the blocks in
+        their order, each with its cache, and the final norm. Errors as forward's, by _check.
+        """
         past = caches[0].length if caches else 0
         self._check(ids, past)
         x = self.token_embedding(ids) + self.position_embedding.weight[past : past + ids.shape[1]]

@@ -125,6 +125,20 @@ def transformer(names):
     assert names["leaks"]["ours"] == 0 < 0.01 < names["leaks"]["the friend's"]  # the planted bug
 
 
+def mini_gpt(names):
+    ladder = names["ladder"]
+    assert ladder["all equally likely"] > ladder["single characters"] > ladder["pairs"] > ladder["triples"]
+    assert names["difference"] < 1e-5
+    assert abs(names["at_start"] - np.log(names["V"])) < 0.1 < names["at_start_textbook"] - 10
+    straight, growing = names["growth"].values()
+    assert straight < 2 < growing
+    assert names["by_heart"][-1] < 0.8 * names["by_heart"][0]
+    assert names["result"].loss < ladder["single characters"]
+    assert names["small"][-1] > names["large"][-1]
+    assert names["two_ahead"]["hers"] < names["two_ahead"]["ours"]  # the planted bug
+    assert names["next_one"]["ours"] < names["next_one"]["hers"]
+
+
 def gpu_programming(names):
     assert (sum(names["by_column"]), sum(names["by_row"])) == (2, 33)
     bounds = list(names["limits"].values())
@@ -165,6 +179,7 @@ NUMBERS = {
     11: recurrent_networks,
     13: attention,
     14: transformer,
+    15: mini_gpt,
     17: gpu_programming,
     18: flash_attention,
 }
