@@ -481,6 +481,14 @@ print("slopes of a and b:", hasty_slopes, "expected (48, 28)")
 #    `backward` records itself. Check it with $x^3$, whose second derivative is $6x$.
 # 8. *Checkpointing*: keep only every tenth value of a long chain, and compute the others again on
 #    the way back. How much memory, how much time? (Chen et al. 2016, section 4.)
+#
+# **In the course kit** you write a piece of the library itself, and `minigrad course test 3.1` tells you
+# whether it is right:
+#
+# - 3.1 The rule of a product
+# - 3.2 A leaf collects its gradient
+# - 3.3 What leads to a target
+# - 3.4 The engine
 
 # %% [markdown]
 # ## Answers

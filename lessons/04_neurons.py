@@ -375,6 +375,16 @@ plt.show()
 #
 # 7. Train the same MLP with *your* engine of lesson 3: write `relu` and `cross_entropy` for `Array`, start from equal
 #    weights, and show that both give the same loss for a hundred steps.
+#
+# **In the course kit** you write a piece of the library itself, and `minigrad course test 4.1` tells you
+# whether it is right:
+#
+# - 4.1 The slopes of three bends
+# - 4.2 Softmax, forward and backward
+# - 4.3 Cross-entropy from logits
+# - 4.4 The gradient of cross-entropy
+# - 4.5 A fully connected layer
+# - 4.6 Where a layer starts
 
 # %% [markdown]
 # ## Answers

@@ -94,6 +94,15 @@ def _flow(seeds: dict, targets: set | None, retain_graph: bool, create_graph: bo
 
     A node is always made after its parents, so the order of creation, reversed, is a
     topological order: when a node's turn comes, its gradient is complete. No recursion.
+
+    seeds    node -> the gradient to start from
+    targets  the nodes whose gradients are wanted, leaves or not; returned is node -> gradient of those reached
+
+    When a node's turn comes, its hooks run first (_run_hooks). A leaf Tensor accumulates, unless there are targets.
+    An Output puts its gradient into its slot of a list, the gradient of its function, which has None in the slots
+    that nothing came for. Any other node's rule is applied, and of its results, one for each of node.parents, each
+    goes to its parent, where there is one and it is wanted: a PartialGradient by _add_partial, else brought to the
+    parent's shape and dtype by _fitted and added to what has gathered there.
     """
     nodes = set(seeds)
     stack = list(seeds)
