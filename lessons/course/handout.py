@@ -15,8 +15,8 @@ from lessons.course.cutting import cut
 from lessons.course.errors import CourseError
 from lessons.course.exercises import TABLE, Course, Exercise
 from lessons.course.student_readme import student_readme
+from lessons.course.trying import LIBRARY
 
-LIBRARY = ("minigrad", "nn", "models")
 COMMANDS = {"__init__.py", "lesson.py", "course.py", "course_test.py"}
 COURSE = {"__init__.py", "cuda_bodies.py", "cutting.py", "errors.py", "exercises.py", "python_bodies.py"}  # fmt: skip
 COURSE |= {"reports.py", "testing.py", "trying.py"}

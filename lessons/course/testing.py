@@ -14,6 +14,7 @@ from pathlib import Path
 from lessons.course.cutting import Target, is_blank, line
 from lessons.course.errors import CutError
 from lessons.course.exercises import Check, Course, Exercise
+from lessons.course.trying import LIBRARY
 
 PATIENCE = 120  # seconds that one check may take, compiling included
 
@@ -24,7 +25,8 @@ class Failure:
 
     check     which
     kind      "unwritten": the blank still stands there; "needs": another exercise's does; "wrong": something came out
-              that was not expected; "crash": an error was raised; "endless": it did not come to an end; "not run"
+              that was not expected; "crash": an error was raised; "endless": it did not come to its end;
+              "not run": something is missing, or a check before it did not come to its end
     what, expected, got   of a wrong result; for a crash `got` is the error
     where     "minigrad/ops/loss.py:37", to look at
     code      the line of the student's that raised the error, if one did
@@ -129,16 +131,18 @@ def _check_presence(course: Course, target: Target) -> None:
 
 def _drop_stale_machine_code(root: Path) -> None:
     """Drop what numba compiled if one of its sources changed: numba does not look at what a source imports."""
-    kernels = root / "minigrad" / "kernels" / "cpu"
-    sources = sorted(kernels.glob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    stamp = kernels / "__pycache__" / "sources"
-    if stamp.is_file() and stamp.read_text() == digest:
+    digest = hashlib.sha256()
+    for source in sorted(path for name in LIBRARY for path in (root / name).rglob("*.py")):
+        text = source.read_bytes()
+        if b"numba" in text or b"kernels.cpu" in text:
+            digest.update(text)
+    stamp = root / "minigrad" / "__pycache__" / "compiled-from"
+    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return
-    stamp.parent.mkdir(exist_ok=True)
-    for compiled in stamp.parent.glob("*.nb[ic]"):
+    for compiled in (path for name in LIBRARY for path in (root / name).rglob("*.nb[ic]")):
         compiled.unlink()
-    stamp.write_text(digest)
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(digest.hexdigest())
 
 
 def _run(root: Path, ids: list[str], watch) -> dict[str, dict]:
@@ -153,15 +157,12 @@ def _run(root: Path, ids: list[str], watch) -> dict[str, dict]:
                 command, cwd=root, env=environment, stdout=file, stderr=subprocess.STDOUT
             )
         try:
-            _wait(
-                process,
-                out,
-                lambda events: watch(sum(e["event"] == "end" for e in events), len(ids)),
-            )
+            in_time = _wait(process, out, lambda events: watch(_ended(events), len(ids)))
         finally:
             process.kill()
             process.wait()
-        outcomes = _outcomes(_events(out))
+        why = "the process ended" if in_time else f"no end after {PATIENCE} s"
+        outcomes = _outcomes(_events(out), why)
         if not outcomes:
             raise Broken(
                 f"the tests did not run:\n{output.read_text(errors='replace')[-2000:].strip()}"
@@ -169,14 +170,21 @@ def _run(root: Path, ids: list[str], watch) -> dict[str, dict]:
         return outcomes
 
 
-def _wait(process, out: Path, watch) -> None:
-    """Wait for the process, as long as something is written to `out` now and then."""
+def _wait(process, out: Path, watch) -> bool:
+    """Wait for the process to end, as long as something is written to `out` now and then; whether it did."""
     size, since = -1, time.monotonic()
-    while process.poll() is None and time.monotonic() - since < PATIENCE:
+    while process.poll() is None:
         if out.stat().st_size != size:
             size, since = out.stat().st_size, time.monotonic()
             watch(_events(out))
+        elif time.monotonic() - since > PATIENCE:
+            return False
         time.sleep(0.05)
+    return True
+
+
+def _ended(events: list[dict]) -> int:
+    return sum(event["event"] == "end" for event in events)
 
 
 def _events(out: Path) -> list[dict]:
@@ -184,15 +192,17 @@ def _events(out: Path) -> list[dict]:
     return [json.loads(text) for text in whole.splitlines()]
 
 
-def _outcomes(events: list[dict]) -> dict[str, dict]:
+def _outcomes(events: list[dict], why_unfinished: str) -> dict[str, dict]:
+    """The last event of each test; what one with parameters is, the first that fails decides."""
     found = {}
     for event in events:
         if event["event"] == "broken":
             raise Broken(_in_one_line(event["error"]))
-        test = event["test"].partition("[")[0]  # with parameters, all must pass
-        if event["event"] == "start":
-            found.setdefault(test, {"passed": False, "unfinished": True})
-        elif found[test].get("unfinished") or (found[test]["passed"] and not event["passed"]):
+        test = event["test"].partition("[")[0]
+        before = found.get(test)
+        if event["event"] == "start" and (before is None or before["passed"]):
+            found[test] = {"passed": False, "unfinished": why_unfinished}
+        elif event["event"] == "end" and ("unfinished" in before or before["passed"]):
             found[test] = event
     return found
 
@@ -215,17 +225,19 @@ def _failure(
         )
     if outcome["passed"]:
         return None
-    if outcome.get("unfinished"):
-        got = f"no end within {PATIENCE} s, or the end of the whole process: is there a loop that never ends?"
-        return Failure(check, "endless", expected="a result", got=got, where=look)
+    if "unfinished" in outcome:
+        return Failure(check, "endless", expected="a result", got=outcome["unfinished"], where=look)
     error = outcome["error"]
     stopped_by = error["exercise"]
     blank = [target for target in exercise.write if _is_blank(course, exercise, target)]
     if stopped_by == exercise.number or (blank and (stopped_by or error["compiling"])):
         return Failure(check, "unwritten", where=place(course, (blank or exercise.write)[0]))
     if stopped_by:
-        got = f"{course.exercise(stopped_by).label}, which is not written yet"
+        labels = {each.number: each.label for each in course.exercises}
+        got = f"{labels.get(stopped_by, f'exercise {stopped_by}')}, which is not written yet"
         return Failure(check, "needs", got=got, where=look)
+    if error["kind"] == "Skipped":
+        return Failure(check, "not run", got=error["message"], where=look)
     if "what" in error:
         return Failure(check, "wrong", error["what"], error["expected"], error["got"], look)
     own = [p for p in error["places"] if p[0] in {target.path for target in exercise.write}]

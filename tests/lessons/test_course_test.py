@@ -2,7 +2,6 @@
 
 import io
 import re
-import sys
 
 import pytest
 from rich.console import Console
@@ -77,7 +76,7 @@ def test_blank_half_and_whole(student):
     student.write("\n    return square(x - mean(x)).mean()", KIT.exercise("1.2").write[0])
     report = student.report("1")
     assert re.search(r"✓\s+1\.1 A dimension of size one\s+1 of 1", report)
-    assert re.search(r"✗\s+1\.2 The variance\s+0 of 2\s+0 of 5 checks pass", report)
+    assert re.search(r"✗\s+1\.2 The variance\s+0 of 2\s+0 of \d checks pass", report)
     assert "1 of 12 points so far" in report
     assert "Traceback" not in report
 
@@ -112,14 +111,14 @@ def test_a_check_that_does_not_end(student, monkeypatch):
     student.write("\n    while True:\n        pass")
     (result,) = student.test("1.1")
     assert [failure.kind for failure in result.failures] == ["endless", "not run", "not run", "not run"]
-    assert "is there a loop that never ends?" in result.told.got
+    assert result.told.got == "no end after 15 s"
 
 
 def test_ending_the_process_gains_nothing(student):
     student.write("\n    import os\n    os._exit(0)")
     (result,) = student.test("1.1")
     assert result.points == 0
-    assert result.told.kind == "endless"
+    assert (result.told.kind, result.told.got) == ("endless", "the process ended")
 
 
 def test_a_syntax_error_is_one_line(student, made):
@@ -195,13 +194,25 @@ def test_a_student_s_repository_has_no_other_subcommand(student, monkeypatch, ca
         command.main(["grade"])
 
 
+def test_with_parameters_the_first_that_fails_decides():
+    def events(*ends):
+        for i, passed in enumerate(ends):
+            yield {"event": "start", "test": f"a[{i}]"}
+            if passed is not None:
+                yield {"event": "end", "test": f"a[{i}]", "passed": passed, "number": i}
+
+    assert testing._outcomes(events(True, True), "time")["a"]["passed"]
+    assert testing._outcomes(events(True, False, False, True), "time")["a"]["number"] == 1
+    assert testing._outcomes(events(True, None), "time")["a"] == {"passed": False, "unfinished": "time"}
+    assert testing._outcomes(events(False, None), "time")["a"]["number"] == 0
+
+
 def test_stale_machine_code_is_dropped(tmp_path):
     folder = tmp_path / "minigrad/kernels/cpu"
     (folder / "__pycache__").mkdir(parents=True)
-    (folder / "simd.py").write_text("x = 1")
     compiled = folder / "__pycache__" / "softmax.py311.nbi"
     for text, stale in (("x = 1", True), ("x = 1", False), ("x = 2", True)):
-        (folder / "simd.py").write_text(text)
+        (folder / "simd.py").write_text(f"import numba\n{text}")
         compiled.touch()
         testing._drop_stale_machine_code(tmp_path)
         assert compiled.exists() is not stale
@@ -210,17 +221,23 @@ def test_stale_machine_code_is_dropped(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_solving_one_exercise_after_the_other(tmp_path):
-    """Points rise with each, though all later ones are still blank, and no earlier one falls."""
+    """Points rise with each, though all later ones are still blank, and no earlier one falls.
+
+    An exercise may need a later one for part of its checks: in the end all have all their points.
+    """
     make_handout(KIT, tmp_path / "out", {e.lesson for e in KIT.exercises}, set())
     repository = Course(tmp_path / "out", unfinished=True)
-    exercises = repository.exercises
+    exercises, points = repository.exercises, {}
     for i, exercise in enumerate(exercises):
         for target in exercise.write:
             path = tmp_path / "out" / target.path
             path.write_text(put(path.read_text(), {target: answer(target)}))
         last_of_lesson = exercise is exercises[-1] or exercises[i + 1].lesson != exercise.lesson
-        tried = exercises[: i + 1] if last_of_lesson else exercises[i : i + 1]
-        for result in run_tests(repository, tried):
-            assert not result.failures, f"after {exercise.number}: {result.told}"
-            assert result.points == result.exercise.points
-        print(f"{exercise.number}: {sum(e.points for e in exercises[: i + 1])} points", file=sys.stderr)
+        for result in run_tests(repository, exercises[: i + 1] if last_of_lesson else [exercise]):
+            number = result.exercise.number
+            assert result.points >= points.get(number, 0.1), f"after {exercise.number}: {number}: {result.told}"
+            points[number] = result.points
+            if result.failures:
+                print(f"after {exercise.number}: {number}: {result.told.got}")
+        print(f"{exercise.number}: {sum(points.values()):.1f} points", flush=True)
+    assert points == {exercise.number: exercise.points for exercise in exercises}
