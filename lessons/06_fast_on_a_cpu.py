@@ -9,7 +9,8 @@
 # | Memory | 0.5 GB |
 #
 # Nearly all the time of a neural network goes into products of matrices, and most of the rest into
-# moving numbers from one place to another. This lesson measures both on *your* machine.
+# moving numbers from one place to another. This lesson measures both on *your* machine. Close what else is
+# running: a busy browser shows in every number below.
 
 # %%
 import time
@@ -326,7 +327,7 @@ names = list(speed)
 order = sorted(range(len(names)), key=lambda i: speed[names[i]])
 axes[0].barh([names[i] for i in order], [speed[names[i]] for i in order], color="0.6")
 axes[0].axvline(peak, color="black", linestyle="--", label="one core at most")
-axes[0].legend(fontsize=8, loc="lower right")
+axes[0].legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
 axes[0].set_xscale("log")
 axes[0].set_xlabel("GFlop/s")
 ax = axes[1]

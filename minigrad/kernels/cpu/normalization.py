@@ -100,6 +100,12 @@ def _layer_norm(x, weight, bias, eps, y, mean, rstd):
 
 @simd.parallel
 def _layer_norm_backward(grad, x, weight, mean, rstd, partial, dx, dweight, dbias):
+    """Write dx (rows, n), dweight and dbias (n,); see reference.layer_norm_backward for the formulas.
+
+    grad and x are (rows, n), mean and rstd (rows,). Chunk c has the rows from c * rows // chunks to (c + 1) * rows //
+    chunks, and prange deals out the chunks. Each adds its rows' share of dweight to partial[c, 0] and of dbias to
+    partial[c, 1]: partial (chunks, 2, n), dweight and dbias come as zeros. Then the chunks are added in order.
+    """
     rows, n = x.shape
     scale = ONE / np.float32(n)
     chunks = len(partial)

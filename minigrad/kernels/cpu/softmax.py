@@ -40,6 +40,11 @@ def _rows(x):
 
 @simd.parallel
 def _softmax(x, y):
+    """y = softmax of each row of x; both (rows, n) of float32, n at least 1. See reference.softmax.
+
+    Three loops along each row, the rows dealt out by prange. simd.maximum and simd.exp vectorise, max and math.exp
+    would not; constants are np.float32.
+    """
     rows, n = x.shape
     for i in prange(rows):
         largest = x[i, 0]
@@ -57,6 +62,7 @@ def _softmax(x, y):
 
 @simd.parallel
 def _softmax_backward(grad, y, dx):
+    """dx = y * (grad - sum(grad * y)) for each row, from softmax's output y; all (rows, n) of float32."""
     rows, n = y.shape
     for i in prange(rows):
         dot = np.float32(0)
