@@ -166,6 +166,20 @@ def flash_attention(names):
     assert np.allclose(names["of_ones"]["ours"], 1)
 
 
+def trust(names):
+    assert names["counterexample"] == (1, 2)
+    assert min(names["errors"]["float64"]) < 1e-8 < 1e-6 < min(names["errors"]["float32"])
+    assert names["second_order_caught"]
+    assert "squares.sqrt()" in names["named_line"]
+    assert "20_trust.py" in names["named_line"]
+    assert names["same_twice"]
+    assert names["same_with_threads"]
+    falls, with_sum, ours = names["caught"]
+    assert falls < with_sum < ours == 1
+    assert names["verdict"] == {"the friend's": False, "mended": True}
+    assert 1.8 * (names["mended_slope"] - 2) < names["friends_slope"] - 2  # the planted bug
+
+
 NUMBERS = {
     1: tensors,
     2: derivatives,
@@ -182,6 +196,7 @@ NUMBERS = {
     15: mini_gpt,
     17: gpu_programming,
     18: flash_attention,
+    20: trust,
 }
 
 
