@@ -6,7 +6,7 @@
 # | Builds on | lessons 2 to 4 and 7: gradient rules, softmax and cross-entropy, vocabularies, the embedding |
 # | You will have | skip-gram by hand, negative sampling, a Huffman tree, and vectors of 16,000 words |
 # | Time | 90 minutes, of which 40 seconds are computing |
-# | Memory | 0.9 GB |
+# | Memory | 0.5 GB |
 #
 # To the bigram model of lesson 7 two ids are as different as any other two. It cannot know that *Monday* is like
 # *Tuesday*. This lesson learns, from nothing but text, a vector for each word, and words that are used alike get
@@ -20,6 +20,7 @@ import numpy as np
 
 import minigrad as mg
 from lessons.kit import corpus, fast, goal, show_source
+from lessons.small_text import KINDS, PEOPLE, small_text
 from models.vectors.hogwild import HogwildTrainer
 from models.vectors.projection import pca
 from models.vectors.vocabulary import Vocabulary, split_sentences
@@ -47,48 +48,9 @@ rng = np.random.default_rng(0)
 # kind of word has patterns of its own. Nobody tells the program which kinds there are.
 
 # %%
-KINDS = {
-    "animal": (
-        "dog cat horse cow goat",
-        "the {} runs across the field | the {} has a long tail | a hungry {} eats grass | the {} sleeps outside",
-    ),
-    "food": (
-        "bread cheese rice soup fish",
-        "we eat {} for dinner | she cooks fresh {} | {} tastes good with salt | a plate of {} on the table",
-    ),
-    "city": (
-        "paris london rome berlin vienna",
-        "the train to {} leaves at noon | they live in {} | the streets of {} are full | a hotel in {} near the river",
-    ),
-    "day": (
-        "monday tuesday friday saturday sunday",
-        "on {} the shop is closed | we meet next {} morning | the party is on {} | rain is expected on {} evening",
-    ),
-}
-PEOPLE = {  # what he does, then his word and hers
-    "wears the crown in the castle": "king queen",
-    "goes to school with new toys": "boy girl",
-    "works all day and comes home late": "man woman",
-    "waits for the crown one day": "prince princess",
-    "tells the children a story at home": "father mother",
-}
-
-
-def small_text(sentences, rng):
-    """Sentences from the patterns, one a line."""
-    made = []
-    for _ in range(sentences):
-        if rng.random() < 0.5:
-            words, patterns = KINDS[rng.choice(list(KINDS))]
-            made.append(rng.choice(patterns.split(" | ")).format(rng.choice(words.split())))
-        else:
-            act = rng.choice(list(PEOPLE))
-            sex = rng.integers(2)
-            deed = act if rng.random() < 0.6 else ("shaves his beard", "mends her dress")[sex]
-            made.append(f"the {PEOPLE[act].split()[sex]} {deed} {('he', 'she')[sex]} says")
-    return ".\n".join(made)
-
-
+show_source(small_text)
+print(KINDS["animal"])
+print(PEOPLE)
 made_up = small_text(4000, rng)
 sentences = split_sentences(made_up)
 vocabulary = Vocabulary.from_sentences(sentences, min_count=1)

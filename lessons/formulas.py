@@ -4,8 +4,8 @@ import re
 
 SYMBOLS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "eta": "η", "theta": "θ", "mu": "μ",
-    "pi": "π", "sigma": "σ", "tau": "τ", "phi": "φ", "Delta": "Δ", "partial": "∂", "sum": "Σ", "prod": "Π",
-    "nabla": "∇", "kappa": "κ", "lambda": "λ", "omega": "ω",
+    "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "Delta": "Δ", "partial": "∂", "sum": "Σ",
+    "prod": "Π", "nabla": "∇", "kappa": "κ", "lambda": "λ", "omega": "ω",
     "cdot": "·", "times": "×", "odot": "⊙", "pm": "±", "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "to": "→",
     "infty": "∞", "in": "∈", "top": "ᵀ", "ldots": "…", "cdots": "⋯", "quad": "   ", "log": "log", "ln": "ln",
     "exp": "exp", "max": "max", "sin": "sin", "cos": "cos", "tanh": "tanh", "left": "", "right": "", "lVert": "‖",

@@ -82,5 +82,6 @@ def spearman(x, y) -> float:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each value, from 1 for the smallest; equal values all get the mean of their ranks."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - (count - 1) / 2)[place]

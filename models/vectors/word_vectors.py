@@ -112,7 +112,12 @@ class WordVectors:
         return np.concatenate(found) if len(questions) else np.empty(0, np.int64)
 
     def _scores(self, plus: np.ndarray, minus: np.ndarray, method: str, limit: int | None = None) -> np.ndarray:
-        """How well each word answers each query, (queries, V): -inf for the words of the query itself."""
+        """How well each word answers each query, (queries, V): -inf for the words of the query itself.
+
+        plus, minus  ids of each query's positive and negative words, (queries, p) and (queries, m)
+        method       see most_similar
+        limit        only the first `limit` words are answers; words of a query may lie beyond
+        """
         if method not in METHODS:
             raise UserError(f"method={method!r}: expected one of {', '.join(METHODS)}")
         units = self.units[:limit]

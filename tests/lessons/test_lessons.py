@@ -91,6 +91,14 @@ def word2vec(names):
     assert names["friends_share"] < names["smallest"] - 0.3
 
 
+def glove(names):
+    judged = {name: rows["our own list"][0] for name, (rows, _) in names["results"].items()}
+    assert judged["random"] < 0.3
+    assert min(judged["PMI + SVD"], judged["skip-gram"], judged["GloVe"]) > 0.4
+    assert names["losses"][-1] < 0.5 * names["losses"][0]
+    assert names["friends"] < names["spearman"](names["cosines"], names["scores"]) - 0.1  # the planted bug
+
+
 def classifying_text(names):
     assert names["svm_macro"] > 0.7
     assert np.allclose(names["ours"], names["theirs_scores"])
@@ -189,6 +197,7 @@ NUMBERS = {
     6: fast_on_a_cpu,
     7: text,
     8: word2vec,
+    9: glove,
     10: classifying_text,
     11: recurrent_networks,
     13: attention,
