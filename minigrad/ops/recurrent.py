@@ -34,6 +34,11 @@ class LSTM(Function):
         )
 
     def composite(self, gates, h0, c0, weight):
+        """(output, h, c) as forward gives them: a cell (gates, h, c) -> (h, c) of primitives, taken through all steps.
+
+        gates (rows, 4·hidden) of a step, h and c (rows, hidden), weight (4·hidden, hidden); i, f, g, o side by side.
+        """
+
         def cell(gates, h, c):
             i, f, g, o = split(gates + matmul(h, swapaxes(weight, 0, 1)), weight.shape[1], 1)
             c = sigmoid(f) * c + sigmoid(i) * tanh(g)

@@ -117,6 +117,16 @@ def recurrent_networks(names):
     assert np.mean(names["history"][names["late"]]) < np.mean(names["stuck"][names["late"]]) - 0.1  # the planted bug
 
 
+def lstm_and_gru(names):
+    reached, memory = names["reached"], names["memory"]
+    assert reached["RNN"][60] < 1e-9 < 0.1 < reached["LSTM, forget bias 4.08"][60]
+    assert memory["LSTM, forget bias ln(T - 1)"][20] > 0.9 > 0.5 > memory["RNN"][20]
+    for language in names["runs"].values():
+        assert language["bits"] < 0.8 * np.log2(language["tokenizer"].vocab_size)
+    assert names["right"] > 0.9 > 0.5 > names["wrong"]  # the planted bug
+    assert names["measured"]["ours"] > 1e6 * names["measured"]["his"]
+
+
 def attention(names):
     assert names["looking_losses"][-1] < names["looking_losses"][0]
     assert names["date_losses"][-1] < 0.8 * names["date_losses"][0]
@@ -200,6 +210,7 @@ NUMBERS = {
     9: glove,
     10: classifying_text,
     11: recurrent_networks,
+    12: lstm_and_gru,
     13: attention,
     14: transformer,
     15: mini_gpt,
