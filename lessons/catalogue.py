@@ -81,9 +81,9 @@ class Lesson:
         return sections
 
 
-def lessons() -> list[Lesson]:
-    """The lessons in order."""
-    return [Lesson(path) for path in sorted(Path(__file__).parent.glob("[0-9][0-9]_*.py"))]
+def lessons(folder: Path = Path(__file__).parent) -> list[Lesson]:
+    """The lessons of this or another folder, in order."""
+    return [Lesson(path) for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
 
 
 def read_cells(source: str) -> list[Cell]:

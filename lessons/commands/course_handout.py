@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from lessons.catalogue import lessons
-from lessons.course.exercises import course
+from lessons.course.exercises import Course, course
 from lessons.course.handout import make_handout
 from models.errors import UserError
 
@@ -25,19 +25,20 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--solved", metavar="1-4", help="lessons whose exercises are filled in")
     arguments = parser.parse_args(argv)
-    chosen = (
-        _numbers(arguments.lessons)
-        if arguments.lessons
-        else {lesson.number for lesson in lessons()}
-    )
+    found = course()
+    chosen = _numbers(arguments.lessons) if arguments.lessons else _all(found)
     solved = _numbers(arguments.solved) if arguments.solved else set()
-    exercises = make_handout(course(), arguments.out, chosen, solved)
+    exercises = make_handout(found, arguments.out, chosen, solved)
     points, minutes = sum(e.points for e in exercises), sum(e.minutes for e in exercises)
     print(
         f"{arguments.out}: {len(chosen)} lessons, {len(exercises)} exercises, {points} points, {minutes / 60:.0f} hours"
     )
     print("Its README.md tells a student how to start.")
     return 0
+
+
+def _all(found: Course) -> set[int]:
+    return {lesson.number for lesson in lessons(found.root / "lessons")}
 
 
 def _numbers(text: str) -> set[int]:

@@ -1,9 +1,14 @@
 """Bodies of functions: taken out of a file's text, blanked for the student, put back. All else stays byte for byte.
 
-text = cut(text, exercise.write, exercise.label)     # what the student gets
-answer = body(reference, target)                     # what stands there in the library
-text = put(text, {target: answer})                   # and in it goes
-judged = with_answers(student, reference, others)    # a student's file, solved but for the exercise in question
+What a student gets, and how their file is judged:
+
+    text = cut(text, exercise.write, exercise.label)
+    judged = with_answers(text, library, others)  # others: all bodies that the exercise does not have written
+
+and by single bodies:
+
+    answer = body(library, target)
+    text = put(text, {target: answer})
 """
 
 from collections.abc import Iterable

@@ -35,7 +35,7 @@ def make_handout(course: Course, out: Path, chosen: set[int], solved: set[int]) 
 
     CourseError if there is something at `out`, a lesson does not exist, or jupytext is missing.
     """
-    known = {lesson.number: lesson for lesson in lessons()}
+    known = {lesson.number: lesson for lesson in lessons(course.root / "lessons")}
     if missing := (chosen | solved) - known.keys():
         raise CourseError(f"no lesson {min(missing)}: there are {', '.join(map(str, known))}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -85,7 +85,7 @@ def _copy_library(root: Path, tree: Path) -> None:
 
 def _copy_lessons(root: Path, tree: Path, parts: list[Lesson], notebooks: dict[str, str]) -> None:
     source, target = root / "lessons", tree / "lessons"
-    numbered = {lesson.path.name for lesson in lessons()}
+    numbered = {lesson.path.name for lesson in lessons(source)}
     names = {path.name for path in source.glob("*.py")} - numbered | {
         lesson.path.name for lesson in parts
     }

@@ -5,8 +5,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lessons.course.exercises import Course
-from lessons.course.testing import Failure, Result, place
+from lessons.course.exercises import Course, Exercise
+from lessons.course.testing import WANTING, Failure, Result, place
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "unwritten": ("·", "dim")}
 
@@ -16,9 +16,8 @@ def show(console: Console, course: Course, results: list[Result]) -> None:
     console.print(_table(results))
     points, most = sum(r.points for r in results), sum(r.exercise.points for r in results)
     console.print(f"\n{_number(points)} of {most} points so far")
-    wrong = next((r for r in results if r.failures and not r.unwritten), None)
-    if wrong is not None:
-        _explain(console, wrong)
+    if wrong := [result for result in results if result.failures and not result.unwritten]:
+        _explain(console, min(wrong, key=lambda result: WANTING.get(result.told.kind, 0)))
     elif unwritten := next((r for r in results if r.unwritten), None):
         _invite(console, course, unwritten)
 
@@ -35,7 +34,7 @@ def _table(results: list[Result]) -> Table:
         count = f"{result.passed} of {len(result.checks)} checks pass" if result.failures else ""
         table.add_row(
             Text(mark, style),
-            f"{result.exercise.number} {result.exercise.title}",
+            _name(result.exercise),
             f"{_number(result.points)} of {result.exercise.points}",
             Text("not written yet" if state == "unwritten" else count, style),
         )
@@ -45,8 +44,7 @@ def _table(results: list[Result]) -> Table:
 def _explain(console: Console, result: Result) -> None:
     failure, exercise = result.told, result.exercise
     console.print(
-        f"\n[bold]{exercise.number} {exercise.title}[/], the first check that fails:\n",
-        highlight=False,
+        Text("\n").append(_name(exercise, "bold")).append(", the first check that fails:\n")
     )
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", no_wrap=True)
@@ -77,12 +75,17 @@ def _rows(failure: Failure):
 def _invite(console: Console, course: Course, result: Result) -> None:
     exercise = result.exercise
     console.print(
-        f"\nNext: [bold]{exercise.number} {exercise.title}[/], about {exercise.minutes} minutes. Write",
-        highlight=False,
+        Text("\nNext: ")
+        .append(_name(exercise, "bold"))
+        .append(f", about {exercise.minutes} minutes. Write")
     )
     for target in exercise.write:
         console.print(Text(f"  {target.name}  in  {place(course, target)}"))
     console.print(f"then: minigrad course test {exercise.number}", highlight=False)
+
+
+def _name(exercise: Exercise, style: str = "") -> Text:
+    return Text(f"{exercise.number} {exercise.title}", style)
 
 
 def _number(points: float) -> str:

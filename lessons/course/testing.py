@@ -16,6 +16,7 @@ from lessons.course.errors import CutError
 from lessons.course.exercises import Check, Course, Exercise
 from lessons.course.trying import LIBRARY
 
+WANTING = {"needs": 1, "unwritten": 2}  # kinds of failures for want of a body
 PATIENCE = 120  # seconds that one check may take, compiling included
 
 
@@ -63,8 +64,8 @@ class Result:
 
     @property
     def told(self) -> Failure:
-        """The failure to explain: the first, but a missing body only if there is nothing else."""
-        return next((f for f in self.failures if f.kind != "unwritten"), self.failures[0])
+        """The failure to explain: the first, but one for want of a body only if there is no other."""
+        return min(self.failures, key=lambda failure: WANTING.get(failure.kind, 0))
 
 
 class Broken(Exception):
