@@ -428,7 +428,7 @@ show_source(softmax._softmax.py_func)
 # ## Checked by finite differences
 #
 # A fused loop needs a fused way back, and that is where mistakes live. With $h$ the normalised row and $g$ the
-# gradient that comes in, the rule is (exercise 6.2 derives it)
+# gradient that comes in, the rule is (exercise 14.5 derives it)
 #
 # $$ \frac{\partial L}{\partial x_i} = \frac{1}{\sigma} (g_i - \text{mean}(g) - h_i \, \text{mean}(g h)) $$
 #
@@ -597,7 +597,7 @@ print(f"deviation of its rows: {out.std(1).mean():.4f}, and 1 is right")
 #    four times. Count the intensity first, predict the speed from the roofline, then measure.
 #
 # **In the course kit**, to be written in the library itself and checked with `minigrad course test 6.1`:
-# 6.1 *A fused softmax*, 6.2 *Layer norm and its way back*, 6.3 *The way back of softmax, fused*,
+# 6.1 *A fused softmax*, 6.2 *RMSNorm and its way back*, 6.3 *The way back of softmax, fused*,
 # 6.4 *Sums over threads, the same in every run*.
 
 # %% [markdown]

@@ -620,7 +620,7 @@ print(
 #    each. Which changes survive? Each survivor is a test that is missing.
 #
 # **In the course kit**, to be written in the library itself and checked with `minigrad course test 20.1`:
-# 20.1 *The difference quotient*, 20.2 *An upstream gradient that hides nothing*, 20.3 *Whose NaN is it?*,
+# 20.1 *Many numbers at once*, 20.2 *An upstream gradient that hides nothing*, 20.3 *Whose NaN is it?*,
 # 20.4 *Gradients of gradients, checked*.
 
 # %% [markdown]

@@ -83,7 +83,7 @@ def _floating(x) -> bool:
 
 
 def _fault(x) -> str | None:
-    """ "NaN", "Inf" or None."""
+    """ "NaN" if there is one in x, else "Inf" if there is one, else None; None for what is not _floating."""
     if not _floating(x):
         return None
     xp = array_module(x)
@@ -93,7 +93,7 @@ def _fault(x) -> str | None:
 
 
 def _explained(fault: str, inputs) -> bool:
-    """Whether the fault came in with the inputs: NaN gives NaN, and Inf gives Inf."""
+    """Whether the fault came in with the inputs: NaN explains everything, Inf only an Inf (inf - inf makes a NaN)."""
     faults = [_fault(x) for x in inputs]
     return "NaN" in faults or (fault == "Inf" and "Inf" in faults)
 

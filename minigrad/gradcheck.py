@@ -60,7 +60,9 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=1) -> bool:
 def gradgradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=2) -> bool:
     """Check gradients of gradients: gradcheck of the gradient, as a function of the inputs and the upstream gradient.
 
-    Goes through create_graph=True. The arguments are gradcheck's.
+    Goes through create_graph=True. The arguments are gradcheck's, which does the work at order - 1. To each
+    differentiable output belongs one more input: its upstream gradient, `_upstream` with another seed than gradcheck's.
+    fn is called here once, to learn of its outputs, and the random generator is set back after.
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     _check_inputs(inputs)
@@ -175,7 +177,12 @@ class _Check:
             self.fail(i, index, analytic[index], numerical[index], wrong, self.hint(i, analytic, numerical, wrong))
 
     def check_directions(self, i: int, analytic) -> None:
-        """L along random directions that touch every element; where one disagrees, halving finds an element."""
+        """L along DIRECTIONS random directions that touch every element; where one disagrees, halving finds an element.
+
+        analytic is the rule's gradient for input i. Along a direction d (_random) the quotient must be close to the sum
+        of analytic·d. If it is not, the half of the elements that disagrees more is taken, until one is left; then
+        self.fail(i, its index, what the rule and what the quotient gives there, None, a hint).
+        """
         generator = np.random.default_rng(3)
         for _ in range(DIRECTIONS):
             direction = _random(generator, analytic.shape)
@@ -201,6 +208,7 @@ class _Check:
             self.fail(i, index, analytic[index], at_index, None, hint)
 
     def disagreement(self, i: int, analytic, direction, elements) -> float:
+        """|Σ analytic·d - quotient along d|, d being the direction with all but these (flat) elements 0; NaN is inf."""
         part = np.zeros(analytic.size)
         part[elements] = direction.reshape(-1)[elements]
         part = part.reshape(analytic.shape)
@@ -336,6 +344,7 @@ def _differentiable(fn, outputs) -> list:
 
 
 def _upstream(output, seed: int):
+    """The upstream gradient of an output: _random numbers of its shape, the same for the same seed."""
     return _random(np.random.default_rng(seed), output.shape)
 
 
