@@ -1,5 +1,7 @@
 """The table of exercises: read, and refused in one clear line."""
 
+import ast
+
 import pytest
 
 from lessons.catalogue import lessons
@@ -122,3 +124,12 @@ def test_every_exercise_is_named_in_its_lesson():
     for exercise in course().exercises:
         for text in ("In the course kit", exercise.number, exercise.title):
             assert text in texts[exercise.lesson], f"lesson {exercise.lesson} names no {text!r} in its Exercises"
+
+
+def test_every_class_of_tests_judges_an_exercise():
+    named = {test for exercise in course().exercises for test in exercise.tests}
+    for path in sorted((course().root / "tests/course").glob("test_[0-9][0-9]_*.py")):
+        classes = [n.name for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)]
+        for name in classes:
+            if name.startswith("Test"):
+                assert f"tests/course/{path.name}::{name}" in named
