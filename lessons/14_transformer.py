@@ -652,7 +652,7 @@ for text, written in zip(new_texts[:3], translate(friends, new_texts[:3])):
 # **In the course kit** you write the pieces of this lesson in the library itself, and check them with
 # `minigrad course test 14.1`:
 # 14.1 The cut into heads, 14.2 Attention with weights and masks, 14.3 A clock of sines, 14.4 Rotary positions,
-# and 14.5 The Transformer's layers.
+# 14.5 Layer normalisation, forward and backward, and 14.6 The Transformer's layers.
 
 # %% [markdown]
 # ## Answers

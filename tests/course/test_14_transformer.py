@@ -4,6 +4,7 @@ import numpy as np
 
 import minigrad as mg
 import nn
+from minigrad.kernels.reference import normalization
 from nn.attention import _attention_with_weights
 from nn.positional import Rotate, _angles
 from tests.course import expect
@@ -155,6 +156,57 @@ class TestRotary:
             expect.gradients(
                 lambda x, r=rotary: r(x, 3), [normal(4, 6)], f"rotary positions, interleaved={interleaved}"
             )
+
+
+class TestLayerNorm:
+    def test_an_example_for_a_pencil(self):
+        """(1, 3, 5, 7) has mean 4 and variance 5: it becomes (-3, -1, 1, 3)/√5."""
+        y, mean, rstd = normalization.layer_norm(np.array([[1.0, 3, 5, 7]]), None, None, 0.0)
+        expect.close(y, np.array([[-3, -1, 1, 3]]) / 5**0.5, "(1, 3, 5, 7), normalised with eps = 0")
+        expect.close(mean, [4.0], "its mean, of shape x.shape[:-1]")
+        expect.close(rstd, [5**-0.5], "one over its standard deviation")
+
+    def test_weight_bias_and_eps(self):
+        """y = (x - mean)/√(variance + eps)·weight + bias, over the last axis of any number of dimensions."""
+        x, w, b = normal(2, 3, 6), normal(6, seed=1), normal(6, seed=2)
+        expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 0.1) * w + b
+        y, mean, rstd = normalization.layer_norm(x, w, b, 0.1)
+        expect.close(y, expected, "y for x (2, 3, 6), with weight, bias and eps = 0.1")
+        expect.close(mean, x.mean(-1), "the means (2, 3)")
+        expect.close(rstd, 1 / np.sqrt(x.var(-1) + 0.1), "rstd (2, 3)")
+
+    def test_a_large_mean(self):
+        """Numbers near 10,000 in float32: the variance must be taken about the mean."""
+        x = np.float32([[10000, 10001, 10002, 10003]])
+        y, _, _ = normalization.layer_norm(x, None, None, 0.0)
+        expect.close(y, np.float32([[-3, -1, 1, 3]]) / np.float32(5**0.5), "(10000, …, 10003), normalised", rtol=1e-3)
+
+    def test_the_gradient_by_the_input(self):
+        """dx against central differences of (y·grad).sum(), with a weight."""
+        x, w, b, grad = normal(2, 5), normal(5, seed=1), normal(5, seed=2), normal(2, 5, seed=3)
+        _, mean, rstd = normalization.layer_norm(x, w, b, 1e-5)
+        dx, _, _ = normalization.layer_norm_backward(grad, x, w, mean, rstd)
+        expected = np.zeros_like(x)
+        for index in np.ndindex(x.shape):
+            sums = []
+            for step in (1e-6, -1e-6):
+                moved = x.copy()
+                moved[index] += step
+                centred = moved - moved.mean(-1, keepdims=True)
+                sums.append(((centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * w + b) * grad).sum())
+            expected[index] = (sums[0] - sums[1]) / 2e-6
+        expect.close(dx, expected, "dx, against finite differences", rtol=1e-5, atol=1e-7)
+
+    def test_the_gradients_by_weight_and_bias(self):
+        """They are summed over all rows: dweight = Σ grad·normalised x, dbias = Σ grad; both None without a weight."""
+        x, w, grad = normal(2, 3, 4), normal(4, seed=1), normal(2, 3, 4, seed=3)
+        mean, rstd = x.mean(-1), 1 / np.sqrt(x.var(-1) + 1e-5)
+        _, dweight, dbias = normalization.layer_norm_backward(grad, x, w, mean, rstd)
+        expect.close(
+            dweight, (grad * (x - mean[..., None]) * rstd[..., None]).sum((0, 1)), "the gradient by the weight"
+        )
+        expect.close(dbias, grad.sum((0, 1)), "the gradient by the bias")
+        expect.equal(normalization.layer_norm_backward(grad, x, None, mean, rstd)[1:], (None, None), "without a weight")
 
 
 def norm(x, layer):
