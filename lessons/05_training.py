@@ -323,7 +323,7 @@ for option, penalty in penalties.items():
 # $z = \sum_i w_i h_i$ with $n$ terms, the $w_i$ independent with mean 0 and variance $\sigma^2$. The mean of each
 # product is 0, so variances add, and
 #
-# $$ \text{Var}(z) = n \sigma^2 \, \text{E}[h^2] $$
+# $$ \text{Var}(z) = n \sigma^2 \text{ E}[h^2] $$
 #
 # where $\text{E}[h^2]$ is the mean square of what came in. If $\phi$ does nothing near 0, like tanh, the signal
 # keeps its size when $n \sigma^2 = 1$. That is *Xavier's* rule (Glorot and Bengio 2010; they average it with the

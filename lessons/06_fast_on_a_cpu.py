@@ -430,7 +430,7 @@ show_source(softmax._softmax.py_func)
 # A fused loop needs a fused way back, and that is where mistakes live. With $h$ the normalised row and $g$ the
 # gradient that comes in, the rule is (exercise 14.5 derives it)
 #
-# $$ \frac{\partial L}{\partial x_i} = \frac{1}{\sigma} (g_i - \text{mean}(g) - h_i \, \text{mean}(g h)) $$
+# $$ \frac{\partial L}{\partial x_i} = \frac{1}{\sigma} (g_i - \text{mean}(g) - h_i \text{ mean}(g h)) $$
 #
 # Softmax has the same shape: $y_i (g_i - \sum_j g_j y_j)$. Both need one sum over the row, and then one pass. We write
 # the first, make it an operation with the loops of this lesson inside, and let finite differences judge it.

@@ -116,7 +116,7 @@ plt.show()
 
 # %% [markdown]
 # You cannot tell. (A is the right one.) Why do wrong gradients train? A step of length $\eta$ along a direction $d$
-# changes the loss by about $-\eta \, g \cdot d$, where $g$ is the true gradient. That is negative whenever the angle
+# changes the loss by about $-\eta g \cdot d$, where $g$ is the true gradient. That is negative whenever the angle
 # between the two is below 90 degrees. A wrong gradient need not be right, it must only point down, roughly:
 
 # %%
@@ -179,8 +179,9 @@ for dtype, values in errors.items():
     print(f"{dtype}: best error {min(values):.0e} at ε = {epsilons[np.argmin(values)]:.0e}")
 
 # %% [markdown]
-# In float64 any $\varepsilon$ between $10^{-7}$ and $10^{-4}$ is good. In float32 the quotient itself is so rough
-# that a rule which is wrong by a thousandth would pass. **Check in float64**, even what will run in float32.
+# In float64 any $\varepsilon$ between $10^{-7}$ and $10^{-4}$ is good. In float32 the quotient is off by a hundredth
+# at one $\varepsilon$ and by a thousandth at the next. A tolerance that lets it pass lets wrong rules pass too.
+# **Check in float64**, even what will run in float32.
 
 # %% [markdown]
 # ## Derived: the sum that sees nothing
@@ -192,7 +193,7 @@ for dtype, values in errors.items():
 #
 # The remedy: multiply each output by a *random number* of its own before adding up. That is the upstream gradient $u$:
 #
-# $$ L = \sum_i u_i \, y_i $$
+# $$ L = \sum_i u_i y_i $$
 
 # %% [markdown]
 # ## The smallest code
