@@ -47,7 +47,7 @@ rng = np.random.default_rng(0)
 #
 # So each weight is multiplied by its own number in each step. That number must lie between $-1$ and $1$, or the
 # weight explodes. The steep direction therefore sets a limit for all: $\eta < 2 / \lambda_2 = 0.05$. The flat
-# direction pays for it. At $\eta = 0.05$ it is multiplied by 0.95, so a tenth of the way takes
+# direction pays for it. At $\eta = 0.05$ it is multiplied by 0.95, so to come ten times closer takes
 # $\ln 0.1 / \ln 0.95 = 45$ steps. The ratio $\lambda_2 / \lambda_1$ is called the *condition number*, and
 # the number of steps grows with it.
 
@@ -87,7 +87,8 @@ for rate in (0.02, 0.048, 0.051):
 # %% [markdown]
 # ## Six ways to walk
 #
-# **Momentum.** Keep a velocity $v$, and let the gradient push it, with a friction $\mu$ (0.9 is usual):
+# **Momentum.** Keep a velocity $v$, and let the gradient push it. The share $\mu$ of it is
+# kept from step to step (0.9 is usual), and the rest is lost to friction:
 #
 # $$ v \to \mu v + g \qquad w \to w - \eta v $$
 #
@@ -266,8 +267,9 @@ print("large gradients, what is left of the weights:")
 print({name: round(float(kept[-1, 1]), 3) for name, kept in remaining.items()})
 
 # %% [markdown]
-# On the right both kinds follow the curve that the formula predicts. On the left, one kind fell to zero at full
-# speed, and the other stayed nearly where it was, though both were promised the same $\lambda$.
+# On the right both kinds follow the curve that the formula predicts. On the left,
+# one kind fell to zero ten times as fast as promised, and the other stayed nearly where it was, though both were
+# promised the same $\lambda$.
 
 # %% [markdown]
 # ## The library's own
@@ -325,7 +327,7 @@ for option, penalty in penalties.items():
 #
 # $$ \text{Var}(z) = n \sigma^2 \text{ E}[h^2] $$
 #
-# where $\text{E}[h^2]$ is the mean square of what came in. If $\phi$ does nothing near 0, like tanh, the signal
+# where $\text{E}[h^2]$ is the mean square of what came in. If $\phi(z) \approx z$ near 0, as for tanh, the signal
 # keeps its size when $n \sigma^2 = 1$. That is *Xavier's* rule (Glorot and Bengio 2010; they average it with the
 # same demand on the way back, and get $\sigma^2 = 2 / (n_{in} + n_{out})$).
 #
@@ -534,7 +536,9 @@ plt.show()
 # - At the start the averages of Adam know one or two batches, and every weight moves by the full $\eta$ because of
 #   them. So begin with a small rate, and raise it in a line: the *warm-up*.
 # - Near the end the weights hop about in the valley, because each batch has a slightly different gradient. The
-#   width of the hopping is proportional to $\eta$. So lower the rate to zero, along half a cosine.
+#   hopping is the wider the larger $\eta$ is. So lower the rate to zero, along half a cosine.
+#
+# After the warm-up the rate is
 #
 # $$ \eta_t = \eta_{max} \frac{1 + \cos(\pi p)}{2} \qquad p = \text{the part of the way after the warm-up} $$
 #
