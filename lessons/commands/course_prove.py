@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--time",
         type=float,
-        default=Limits.seconds,
+        default=300,
         help="seconds for each trial (default: %(default)g)",
     )
     parser.add_argument(

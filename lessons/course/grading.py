@@ -10,6 +10,8 @@ from lessons.course.judging import Judges, Limits, Verdict
 from lessons.course.submissions import Submission, Unusable
 from lessons.course.trees import Reference
 
+TO_COMPILE = Limits(seconds=300)
+
 
 @dataclass
 class Mark:
@@ -58,11 +60,14 @@ def grade(
     with Judges(workers) as judges:
         library = Reference(course.root, judges.home)
 
-        def judge(exercise: Exercise, files: dict[str, str], trusted: bool = False) -> Verdict:
-            return judges.judge(exercise, checks[exercise.number], library, files, limits, trusted)
+        def judge(exercise: Exercise, files: dict[str, str]) -> Verdict:
+            return judges.judge(exercise, checks[exercise.number], library, files, limits)
+
+        def warm(exercise: Exercise) -> None:
+            judges.judge(exercise, checks[exercise.number], library, {}, TO_COMPILE, trusted=True)
 
         # Once with the library's own bodies, so that what numba compiles for it is there for every submission.
-        list(judges.pool.map(lambda exercise: judge(exercise, {}, trusted=True), exercises))
+        list(judges.pool.map(warm, exercises))
         for path in paths:
             yield _grade(course, exercises, checks, path, judge, judges.pool)
 

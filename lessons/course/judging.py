@@ -5,6 +5,7 @@ are tried again without it. What a process found counts only if it came to its e
 failed in it, before and after (judge/canary.py). So a process that cheats and then ends itself gains nothing.
 """
 
+import ast
 import json
 import os
 import queue
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from lessons.course.cutting import Target
 from lessons.course.exercises import Check, Exercise
+from lessons.course.judge.oracles import oracle_imports
 from lessons.course.trees import CACHE, PACKAGES, Reference
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "CXX", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -237,6 +239,7 @@ class _Trial:
             "files": sorted(self.changes),
             "functions": [[target.path, target.name] for target in self.exercise.write],
             "library": str(self.library.path),
+            "imports": self._library_imports(),
             "hidden": [str(self.library.root / name) for name in PACKAGES],
             "writable": [str(temporary)],
             "seconds": self.limits.seconds,
@@ -244,6 +247,16 @@ class _Trial:
             "environment": {name: str(place) for name, place in places.items()}
             | {"MPLBACKEND": "Agg", "MINIGRAD_STRICT": "1"},
         }
+
+    def _library_imports(self) -> list[list[str]]:
+        """What the library itself imports in the files that are the student's here, and in which function."""
+        found = []
+        for path in self.changes:
+            original = self.library.path / path
+            if path.endswith(".py") and original.exists():
+                tree = ast.parse(original.read_text(encoding="utf-8"))
+                found += [[path, function, name] for name, function, _ in oracle_imports(tree)]
+        return found
 
     def _read(self, reply: dict, ids: list[str], tree: Path) -> tuple[str | None, bool]:
         found = self.found

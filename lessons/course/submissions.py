@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from lessons.course.cutting import body, cut, is_blank, with_answers
 from lessons.course.errors import CutError
 from lessons.course.exercises import Course, Exercise
-from lessons.course.judge.watch import ORACLES
+from lessons.course.judge.oracles import oracle_imports
 from models.errors import UserError
 
 PACKAGES = ("minigrad", "nn", "models")  # that a student may add files to
@@ -87,18 +87,18 @@ class Submission:
     def oracles(self, exercise: Exercise) -> list[str]:
         """Imports of libraries that have the answers, in its files outside of other exercises' bodies, as lines."""
         found = []
+        others = {target.name for e in self.course.exercises if e != exercise for target in e.write}
         for path in dict.fromkeys(target.path for target in exercise.write if not target.is_cuda):
             tree = _parsed(self.text(path), path)
-            others = {
-                target.name for e in self.course.exercises if e != exercise for target in e.write
+            spans = [(n.lineno, n.end_lineno) for name, n in _functions(tree) if name in others]
+            librarys = {
+                imported[:2] for imported in oracle_imports(ast.parse(self.course.source(path)))
             }
-            spans = [
-                (node.lineno, node.end_lineno) for name, node in _functions(tree) if name in others
-            ]
             found += [
                 f"{path} line {line} imports {name}"
-                for name, line in oracle_imports(tree)
-                if not any(first <= line <= last for first, last in spans)
+                for name, function, line in oracle_imports(tree)
+                if (name, function) not in librarys
+                and not any(first <= line <= last for first, last in spans)
             ]
         return found
 
@@ -113,10 +113,8 @@ class Submission:
         lines = [*self._added[1], *self._edited_tests()]
         for path, text in self.added.items():
             if path.endswith(".py"):
-                lines += [
-                    f"{path} line {line} imports {name}"
-                    for name, line in oracle_imports(ast.parse(text))
-                ]
+                imports = oracle_imports(ast.parse(text))
+                lines += [f"{path} line {line} imports {name}" for name, _, line in imports]
         return lines
 
     def line_map(self, path: str, judged: str) -> dict[int, int]:
@@ -199,23 +197,6 @@ class Submission:
             except Unusable as error:
                 lines.append(f"{error}: the course's own was used")
         return lines
-
-
-def oracle_imports(tree: ast.AST) -> list[tuple[str, int]]:
-    """(library, line) of the imports of libraries that have the answers."""
-    found = []
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        found += [
-            (name.partition(".")[0], node.lineno)
-            for name in names
-            if name.partition(".")[0] in ORACLES
-        ]
-    return sorted(found, key=lambda each: each[1])
 
 
 def _parsed(text: str, path: str) -> ast.Module:

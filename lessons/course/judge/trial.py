@@ -25,6 +25,7 @@ def run(task: dict, send) -> None:
           files      the student's files, from the tree's root
           functions  [path, qualified name] of the functions whose calls are counted
           library    where the links of the tree lead
+          imports    what the library itself imports in these files, see watch.py
           hidden     directories not to be read
           writable   directories to write in besides the tree
           seconds, memory

@@ -14,12 +14,8 @@ import sys
 import threading
 from collections.abc import Callable
 
-# Libraries that have the answers.
-ORACLES = """
-    torch torchvision torchtext tensorflow keras jax flax sklearn scipy cupy cupyx transformers tokenizers gensim
-    autograd tinygrad mxnet paddle theano chainer dezero sacrebleu rouge_score nltk spacy onnxruntime mlx
-    sentencepiece tiktoken
-""".split()  # noqa: SIM905
+from lessons.course.judge.oracles import ORACLES
+
 # Of the machinery that judges.
 OURS = frozenset(("pytest", "_pytest", "unittest", "tests", "lessons"))
 
@@ -40,6 +36,14 @@ NETWORK = (
     "socket.getaddrinfo",
     "socket.gethostbyname",
 )
+OF_WHAT_A_LINK_LEADS_TO = (
+    "os.truncate",
+    "os.chmod",
+    "os.chown",
+    "os.utime",
+    "os.setxattr",
+    "os.removexattr",
+)
 CHANGES = (
     "os.remove",
     "os.rename",
@@ -47,10 +51,10 @@ CHANGES = (
     "os.mkdir",
     "os.link",
     "os.symlink",
-    "os.truncate",
-    "os.chmod",
+    "shutil.rmtree",
+    "shutil.move",
 )
-CHANGES += ("os.chown", "os.utime", "shutil.rmtree", "shutil.move")
+CHANGES += OF_WHAT_A_LINK_LEADS_TO
 PEEKING = ("sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile")
 PEEKING += (
     "gc.get_objects",
@@ -67,7 +71,8 @@ TRUSTED = tuple(f"{os.sep}{name}{os.sep}" for name in ("numpy", "numba", "llvmli
 def watch(tree: str, task: dict, writable: list[str], report: Callable[[dict], None]) -> None:
     """Refuse from now on what the student's files must not do, and report it.
 
-    task      "files" are the student's; "library" is where the tree's links lead; "hidden" directories are not read
+    task      "files" are the student's; "library" is where the tree's links lead; "hidden" directories are not read;
+              "imports" are those of the library itself, [path, name of the function, what it imports]
     writable  directories to write in
     report    gets {"kind", "what", "where"} for each refusal; kind is "import", "answers", "peeking", "process",
               "network" or "files"
@@ -94,6 +99,9 @@ class _Watch:
             self.tree,
             *(os.path.realpath(path) + os.sep for path in [*readable, *filter(None, sys.path)]),
         ]
+        self.imports = {
+            (self.tree + path, function, name) for path, function, name in task["imports"]
+        }
         self.report = report
         self.busy = threading.local()
         self.rules = {
@@ -120,7 +128,7 @@ class _Watch:
     def importing(self, event, arguments):
         name = arguments[0]
         top = name.partition(".")[0]
-        if top in ORACLES and (where := self.student()):
+        if top in ORACLES and (where := self.student(imports=top)):
             self.refuse("import", f"imports {top}", where, ImportError)
         if top in OURS and (where := self.student()):
             self.refuse("peeking", f"imports {name}, which judges it", where, ImportError)
@@ -144,7 +152,10 @@ class _Watch:
         where = self.student()
         for path in arguments[:2] if where else ():
             if isinstance(path, (str, bytes, os.PathLike)):
-                real = os.path.realpath(os.fsdecode(path))
+                folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+                real = os.path.join(os.path.realpath(folder), name)
+                if event in OF_WHAT_A_LINK_LEADS_TO:
+                    real = os.path.realpath(real)
                 if not _below(real, self.writable):
                     self.refuse("files", f"changes {real} ({event})", where, PermissionError)
 
@@ -175,15 +186,18 @@ class _Watch:
         self.report({"kind": kind, "what": what, "where": where})
         raise error(f"{what}: not allowed while an exercise is judged")
 
-    def student(self, direct: bool = False) -> str | None:
+    def student(self, direct: bool = False, imports: str | None = None) -> str | None:
         """The line of the student's that does this, "minigrad/ops/loss.py line 3", or None: it is not a student's.
 
-        direct  only if it does it itself, or through inspect: the standard library has uses of its own
+        direct   only if it does it itself, or through inspect: the standard library has uses of its own
+        imports  what it imports, which the library's own function may
         """
         frame = sys._getframe(3)
         while frame is not None:
             file = frame.f_code.co_filename
             if file in self.files:
+                if (file, frame.f_code.co_name, imports) in self.imports:
+                    return None
                 return f"{self.files[file]} line {frame.f_lineno}"
             if file.startswith(self.tree) or any(part in file for part in TRUSTED):
                 return None
