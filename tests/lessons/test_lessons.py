@@ -157,6 +157,17 @@ def mini_gpt(names):
     assert names["next_one"]["ours"] < names["next_one"]["hers"]
 
 
+def generation(names):
+    assert names["quality"]["greedy"][0] < 0.5 < names["quality"]["T = 1"][0]
+    assert names["quality"]["T = 1.4"][1] < names["quality"]["T = 0.4"][1]
+    surprise = {name: values.mean() for name, values in names["surprise"].items()}
+    assert surprise["beam 8"] <= surprise["greedy"] + 1e-9 < surprise["the author"]
+    assert names["worst"] < 1e-4
+    assert names["by_cache"][-1] < names["without"][-1]
+    assert names["his_loss"] > names["our_loss"] + 0.01  # the planted bug
+    assert abs(names["repaired_loss"] - names["our_loss"]) < 1e-5
+
+
 def gpu_programming(names):
     assert (sum(names["by_column"]), sum(names["by_row"])) == (2, 33)
     bounds = list(names["limits"].values())
@@ -214,6 +225,7 @@ NUMBERS = {
     13: attention,
     14: transformer,
     15: mini_gpt,
+    16: generation,
     17: gpu_programming,
     18: flash_attention,
     20: trust,
