@@ -647,8 +647,10 @@ print(f"the loss on new text with his step {his_loss:.2f}, with the library's {o
 # %% [markdown]
 # ## Answers
 #
-# **The bug.** `weight[: x.shape[1]]`: his input is one token long, so it always gets the vector of place *zero*. The keys in the cache carry that too. The first token is right, and the rest come from a model that cannot tell near from far. Comparing one logit with the library's, *after
-# the second token*, finds it at once. The right slice begins where the cache ends:
+# **The bug.** `weight[: x.shape[1]]`: his input is one token long, so it always gets the vector of place *zero*.
+# The keys in the cache carry that too. The first token is right, and the rest come from a model that cannot tell
+# near from far. Comparing one logit with the library's, *after the second token*, finds it at once. The right slice
+# begins where the cache ends:
 
 
 # %%
