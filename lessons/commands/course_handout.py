@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     found = course()
     chosen = _numbers(arguments.lessons) if arguments.lessons else _all(found)
     solved = _numbers(arguments.solved) if arguments.solved else set()
-    exercises = make_handout(found, arguments.out, chosen, solved)
+    exercises = make_handout(found, arguments.out.resolve(), chosen, solved)
     points, minutes = sum(e.points for e in exercises), sum(e.minutes for e in exercises)
     print(
         f"{arguments.out}: {len(chosen)} lessons, {len(exercises)} exercises, {points} points, {minutes / 60:.0f} hours"

@@ -60,6 +60,8 @@ def make_handout(course: Course, out: Path, chosen: set[int], solved: set[int]) 
         (tree / ".gitignore").write_text(
             "__pycache__/\n*.egg-info/\n.venv/\n.*_cache/\n.hypothesis/\nruns/\n"
         )
+        if out.is_dir():
+            out.rmdir()
         tree.rename(out)
     return exercises
 
