@@ -227,7 +227,7 @@ def test_solving_one_exercise_after_the_other(tmp_path):
     """
     make_handout(KIT, tmp_path / "out", {e.lesson for e in KIT.exercises}, set())
     repository = Course(tmp_path / "out", unfinished=True)
-    exercises, points = repository.exercises, {}
+    exercises, points, wrong = repository.exercises, {}, []
     for i, exercise in enumerate(exercises):
         for target in exercise.write:
             path = tmp_path / "out" / target.path
@@ -235,9 +235,11 @@ def test_solving_one_exercise_after_the_other(tmp_path):
         last_of_lesson = exercise is exercises[-1] or exercises[i + 1].lesson != exercise.lesson
         for result in run_tests(repository, exercises[: i + 1] if last_of_lesson else [exercise]):
             number = result.exercise.number
-            assert result.points >= points.get(number, 0.1), f"after {exercise.number}: {number}: {result.told}"
+            if result.points < points.get(number, 0.1):
+                wrong.append(f"after {exercise.number}: {number}: {result.points} points: {result.told}")
             points[number] = result.points
             if result.failures:
                 print(f"after {exercise.number}: {number}: {result.told.got}")
         print(f"{exercise.number}: {sum(points.values()):.1f} points", flush=True)
+    assert not wrong, "\n".join(wrong)
     assert points == {exercise.number: exercise.points for exercise in exercises}
