@@ -53,6 +53,15 @@ class TestProductRule:
         expect.equal(dx, None, "the gradient by an x that is a constant")
         expect.close(dy, [1, 2], "the gradient of x·y by y")
 
+    def test_it_records_itself(self):
+        """Given Tensors, as for gradients of gradients, the rule gives Tensors that were recorded."""
+        x, y, product = leaf(2.0), leaf(3.0), Mul()
+        product(x, y)
+        product.saved = product._saved_as_tensors()  # as the engine does under create_graph
+        for name, gradient, expected in zip("xy", product.backward(leaf(5.0)), (15, 10), strict=True):
+            expect.close(gradient, expected, f"the gradient of x·y by {name}, g = 5")
+            expect.holds(gradient.grad_fn is not None, f"the gradient by {name} is recorded")
+
 
 class TestAccumulate:
     """Exercise 3.2."""
