@@ -321,7 +321,7 @@ plt.show()
 # ## A place to compute (3.3)
 #
 # Attention averages values: within a head it is a linear map of them. Between two looks each letter, by itself, goes
-# through two linear layers with a bend, four times as wide in the middle:
+# through two linear layers with a bend, four times as wide in the middle (in our small run twice):
 #
 # $$ \text{FFN}(x) = W_2 \max(0, W_1 x + b_1) + b_2 $$
 #
