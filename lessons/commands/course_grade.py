@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lessons.course.exercises import Course, course
 from lessons.course.gradebook import ClassTable, gradescope, print_line, print_table
@@ -22,8 +23,6 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.workers < 1 or arguments.time <= 0 or arguments.memory <= 0:
         raise UserError("minigrad course grade: --workers, --time and --memory must be above 0")
-    if sys.platform == "win32":
-        raise UserError("minigrad course grade: needs Linux or macOS; on Windows run it in WSL")
     if arguments.json and len(arguments.submissions) > 1:
         raise UserError(
             "minigrad course grade: --json prints one submission; for several give --out DIR"
@@ -44,7 +43,18 @@ def main(argv: list[str]) -> int:
         if arguments.csv:
             file = files.enter_context(open(arguments.csv, "w", newline="", encoding="utf-8"))
             table = ClassTable(file, exercises)
-        graded = grade(found, exercises, arguments.submissions, arguments.workers, limits)
+        progress = files.enter_context(_progress())
+        task = progress.add_task(
+            "trying exercises", total=len(exercises) * (1 + len(arguments.submissions))
+        )
+        graded = grade(
+            found,
+            exercises,
+            arguments.submissions,
+            arguments.workers,
+            limits,
+            when_tried=lambda: progress.advance(task),
+        )
         for number, each in enumerate(graded, 1):
             _report(each, number, arguments, console)
             if table:
@@ -57,6 +67,18 @@ def main(argv: list[str]) -> int:
             highlight=False,
         )
     return 0
+
+
+def _progress() -> Progress:
+    """A bar with the time left, where somebody looks, gone in the end."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _report(each: Grade, number: int, arguments, console: Console) -> None:

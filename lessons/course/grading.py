@@ -53,9 +53,17 @@ class Grade:
 
 
 def grade(
-    course: Course, exercises: list[Exercise], paths: list[Path], workers: int, limits: Limits
+    course: Course,
+    exercises: list[Exercise],
+    paths: list[Path],
+    workers: int,
+    limits: Limits,
+    when_tried: Callable[[], None] = lambda: None,
 ) -> Iterator[Grade]:
-    """Grade submissions in turn, their exercises `workers` at a time. An error in one does not stop the others."""
+    """Grade submissions in turn, their exercises `workers` at a time. An error in one does not stop the others.
+
+    when_tried  is called after every exercise, those of the library itself at the beginning included
+    """
     checks = {exercise.number: course.checks(exercise) for exercise in exercises}
     with Judges(workers) as judges:
         library = Reference(course.root, judges.home)
@@ -67,28 +75,34 @@ def grade(
             judges.judge(exercise, checks[exercise.number], library, {}, TO_COMPILE, trusted=True)
 
         # Once with the library's own bodies, so that what numba compiles for it is there for every submission.
-        list(judges.pool.map(warm, exercises))
+        for _ in judges.pool.map(warm, exercises):
+            when_tried()
         for path in paths:
-            yield _grade(course, exercises, checks, path, judge, judges.pool)
+            submission = Submission(path, course)
+            marks = []
+            for mark in judges.pool.map(
+                lambda e, s=submission: _mark_safely(s, e, checks[e.number], judge), exercises
+            ):
+                marks.append(mark)
+                when_tried()
+            yield Grade(submission.name, marks, _notes(submission))
 
 
-def _grade(course: Course, exercises, checks: dict, path: Path, judge: Callable, pool) -> Grade:
-    submission = Submission(path, course)
-
-    def mark(exercise: Exercise) -> Mark:
-        try:
-            return _mark(submission, exercise, checks[exercise.number], judge)
-        except (
-            Exception
-        ) as error:  # a submission must not stop the class, whatever it found to break
-            return Mark(exercise, checks[exercise.number], _not_judged(error))
-
-    marks = list(pool.map(mark, exercises))
+def _mark_safely(
+    submission: Submission, exercise: Exercise, checks: list[Check], judge: Callable
+) -> Mark:
+    """A submission must not stop the class, whatever it found to break."""
     try:
-        notes = submission.notes
+        return _mark(submission, exercise, checks, judge)
     except Exception as error:
-        notes = _not_judged(error).notes
-    return Grade(submission.name, marks, notes)
+        return Mark(exercise, checks, _not_judged(error))
+
+
+def _notes(submission: Submission) -> list[str]:
+    try:
+        return submission.notes
+    except Exception as error:
+        return _not_judged(error).notes
 
 
 def _not_judged(error: Exception) -> Verdict:

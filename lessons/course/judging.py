@@ -6,6 +6,7 @@ failed in it, before and after (judge/canary.py). So a process that cheats and t
 """
 
 import ast
+import importlib.util
 import json
 import os
 import queue
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lessons.course.cutting import Target
+from lessons.course.errors import CourseError
 from lessons.course.exercises import Check, Exercise
 from lessons.course.judge.oracles import oracle_imports
 from lessons.course.trees import CACHE, PACKAGES, Reference
@@ -87,6 +89,11 @@ class Judges:
         self.pool = ThreadPoolExecutor(number)
 
     def __enter__(self):
+        """CourseError where no judge can work."""
+        if not hasattr(os, "fork"):
+            raise CourseError("judging needs Linux or macOS; on Windows use WSL")
+        if importlib.util.find_spec("pytest") is None:
+            raise CourseError("judging needs pytest: pip install 'minigrad[test]'")
         self._home = Path(tempfile.mkdtemp(prefix="minigrad-course-", dir=_fast_directory()))
         return self
 
@@ -175,7 +182,6 @@ class _Judge:
             [sys.executable, "-m", "lessons.course.judge.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=None,
             text=True,
             env=environment,
             start_new_session=True,  # Ctrl-C is for the command, which stops this
@@ -284,6 +290,7 @@ class _Trial:
                 if not event["passed"]:
                     why.setdefault(test, event["message"] or "skipped")
             elif kind == "not collected":
+                found.note(f"could not be imported: {event['message']}")
                 for test in ids:
                     if test.startswith(event["file"]):
                         why[test] = event["message"]

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from lessons.course.judge import canary, limits, watch
 from lessons.course.judge.calls import Calls
 
+MOST_SAID = 4000  # characters of an error
 PACKAGES = ("minigrad", "nn", "models", "lessons", "tests")
 
 
@@ -124,15 +126,13 @@ class _Recorder:
     def _wanted(self, test: str) -> bool:
         return test.partition("::")[0] in self.canaries or test.partition("[")[0] in self.tests
 
-    def pytest_collectreport(self, report):
-        if report.failed:
-            self.send(
-                {
-                    "event": "not collected",
-                    "file": report.nodeid,
-                    "message": str(report.longrepr)[-2000:],
-                }
-            )
+    def pytest_exception_interact(self, node, call, report):
+        if report.when == "collect":
+            error = (
+                call.excinfo.value.__cause__ or call.excinfo.value
+            )  # pytest wraps an ImportError
+            message = _message(error, self.tree)
+            self.send({"event": "not collected", "file": report.nodeid, "message": message})
 
     def pytest_internalerror(self, excrepr, excinfo):
         self._stopped(excinfo)
@@ -179,7 +179,7 @@ class _Recorder:
         if canary in self.canaries:
             self.alive[canary] += report.failed and report.when == "call"
         elif report.when == "call" or not report.passed:
-            message = _message(call.excinfo, self.tree) if call.excinfo else ""
+            message = _message(call.excinfo.value, self.tree) if call.excinfo else ""
             passed = report.passed and not hasattr(report, "wasxfail")
             event = {"event": "test", "test": item.nodeid, "passed": passed, "message": message}
             self.send({**event, "when": report.when, "seconds": report.duration})
@@ -196,18 +196,19 @@ def _compiled(path: Path):
     return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
 
 
-def _message(excinfo, tree: Path) -> str:
-    """The error in words, and where in the tree outside of the tests it was raised."""
-    error = excinfo.value
+def _message(error: BaseException, tree: Path) -> str:
+    """The error in words, and where in the library it was raised."""
     if hasattr(error, "expected") and hasattr(error, "what"):
-        return str(error)[:4000]
-    text = f"{excinfo.typename}: {error}".removesuffix(": ")[:4000]
+        return str(error)[:MOST_SAID]
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")[:MOST_SAID]
     if isinstance(error, SystemExit):
         text = f"called sys.exit({error.code!r})"
+    frames = traceback.extract_tb(error.__traceback__)
+    paths = [(Path(frame.filename), frame.lineno) for frame in frames]
     places = [
-        f"{Path(entry.path).relative_to(tree)} line {entry.lineno + 1}"
-        for entry in excinfo.traceback
-        if Path(entry.path).is_relative_to(tree)
+        f"{path.relative_to(tree)} line {line}"
+        for path, line in paths
+        if path.is_relative_to(tree) and not path.is_relative_to(tree / "tests")
     ]
     return f"{text} ({places[-1]})" if places else text
 

@@ -56,13 +56,8 @@ CHANGES = (
 )
 CHANGES += OF_WHAT_A_LINK_LEADS_TO
 PEEKING = ("sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile")
-PEEKING += (
-    "gc.get_objects",
-    "gc.get_referrers",
-    "gc.get_referents",
-    "ctypes.dlopen",
-    "ctypes.dlsym",
-)
+PEEKING += ("gc.get_objects", "gc.get_referrers", "gc.get_referents")
+NATIVE = ("ctypes.dlopen", "ctypes.dlsym")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 STANDARD = os.path.dirname(os.__file__) + os.sep
 TRUSTED = tuple(f"{os.sep}{name}{os.sep}" for name in ("numpy", "numba", "llvmlite"))
@@ -112,6 +107,7 @@ class _Watch:
             **dict.fromkeys(NETWORK, self.network),
             **dict.fromkeys(CHANGES, self.changing),
             **dict.fromkeys(PEEKING, self.peeking),
+            **dict.fromkeys(NATIVE, self.native),
         }
         sys.addaudithook(self.hook)
 
@@ -181,6 +177,10 @@ class _Watch:
     def peeking(self, event, arguments):
         if where := self.student(direct=True):
             self.refuse("peeking", f"looks behind the scenes ({event})", where, PermissionError)
+
+    def native(self, event, arguments):
+        if where := self.student():
+            self.refuse("peeking", f"calls native code ({event})", where, PermissionError)
 
     def refuse(self, kind: str, what: str, where: str, error: type) -> None:
         self.report({"kind": kind, "what": what, "where": where})

@@ -137,6 +137,7 @@ def grades(course, tmp_path_factory):
         "missing": lambda text: text,
         "broken": replaced("2 * np.asarray(x)", "2 * (np"),
         "renamed": replaced("def scale", "def twice"),
+        "unimportable": replaced(AT_TOP, AT_TOP + "import nothing_like_that\n"),
         "edited tests": replaced(RIGHT, "return 0"),
         "helpers": lambda text: text.replace(RIGHT, "return twice(np.asarray(x))").replace(
             AT_TOP, AT_TOP + "from nn.helper import twice\n"
@@ -162,6 +163,7 @@ def grades(course, tmp_path_factory):
         ("missing", [0, 0]),
         ("broken", [0, 0]),
         ("renamed", [0, 3]),
+        ("unimportable", [0, 0]),
         ("edited tests", [0, 3]),
         ("helpers", [2, 3]),
         ("blank", [0, 3]),
@@ -179,6 +181,8 @@ def test_files_that_cannot_be_used_are_told(grades):
     ):
         for mark in grades[name].marks:
             assert mark.verdict.notes == [f"{line}: no points for this exercise"]
+    error = "ModuleNotFoundError: No module named 'nothing_like_that' (nn/toy.py line 5)"
+    assert grades["unimportable"].marks[1].verdict.notes == [f"could not be imported: {error}"]
     first = grades["renamed"].marks[0]
     assert first.verdict.notes == ["nn/toy.py: there is no function scale: no points for this exercise"]
 
