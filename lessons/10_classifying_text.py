@@ -271,11 +271,11 @@ plt.show()
 # in how they find it.
 #
 # - **Logistic regression** is lesson 4's network without the hidden layer: the softmax of the scores, the
-#   cross-entropy, and a small price $\frac{1}{2} \sum w^2$ for large weights. Its gradient is *what you said, minus
-#   what is true*, times the row of the text.
+#   cross-entropy, times $C$ (`inverse_regularization`), and a price of $\frac{1}{2} \sum w^2$ for large weights. Its
+#   gradient is *what you said, minus what is true*, times the row of the text.
 # - **The linear support vector machine** asks for a margin. With $y = 1$ in the class and $-1$ outside, a text costs
-#   $\max(0, 1 - y \cdot \text{score})^2$: nothing once it is on the right side *and* a step away from the border.
-#   It cares only about the texts near the border.
+#   $\max(0, 1 - y \cdot \text{score})^2$ times $C$: nothing once it is on the right side *and* a step away from the
+#   border. It cares only about the texts near the border.
 #
 # Naive Bayes never looks back at its mistakes. These two do nothing else.
 
@@ -330,8 +330,8 @@ plt.show()
 #
 # $$ y = \max_t \left( b + \sum_j W_j \cdot x_{t+j} \right) $$
 #
-# The maximum makes it short in both senses. Wherever the phrase is, the answer is the same. And on the way back only
-# the winning window gets a gradient. The smallest code, for one text:
+# Two things follow from the maximum. Wherever the phrase is, the answer is the same. And on the way back, only the
+# winning window gets a gradient. The smallest code, for one text:
 
 
 # %%
@@ -406,8 +406,8 @@ goal("macro-F1 of the SVM", svm_macro, at_least=0.92 if on_news else 0.6)
 
 # %% [markdown]
 # Two columns, two stories. On the news, naive Bayes is nearly as good as the others by the first column, and far
-# behind by the second. Which column lies? The next section takes them apart. (On few texts TextCNN is the worst of all:
-# it has to learn what its words mean as well.)
+# behind by the second. Which column lies? The next section takes them apart. (On few texts TextCNN is the worst of
+# all: it has to learn what its words mean as well.)
 
 # %% [markdown]
 # ## How accuracy misleads
@@ -453,8 +453,12 @@ plt.show()
 def scores_of(counts):
     """Precision, recall and F1 of each class, from a confusion matrix."""
     tp, given, having = np.diag(counts), counts.sum(0), counts.sum(1)
-    divide = lambda a, b: np.divide(a, b, out=np.zeros(len(a)), where=b > 0)  # noqa: E731  0/0 is 0
-    return divide(tp, given), divide(tp, having), divide(2 * tp, given + having)
+    # Where nothing was given a class, 0/0 counts as 0.
+    return (
+        tp / np.maximum(given, 1),
+        tp / np.maximum(having, 1),
+        2 * tp / np.maximum(given + having, 1),
+    )
 
 
 precision, recall, f1 = scores_of(counts)
@@ -468,8 +472,8 @@ micro = precision_recall_f1(test_y, predicted, average="micro").f1
 print(f"macro-F1 {f1.mean():.3f}; micro-F1 {micro:.3f}, accuracy {accuracy(test_y, predicted):.3f}")
 
 # %% [markdown]
-# Why is naive Bayes so bad at finding rare classes? The smoothing. A class with few texts has few words, and we pretend
-# one more of each word of the vocabulary. Count both:
+# Why is naive Bayes so bad at finding rare classes? The smoothing. A class with few texts has few words, and we
+# pretend one more of each word of the vocabulary. Count both:
 
 # %%
 smallest = classes[in_train.argmin()]
@@ -487,8 +491,8 @@ print(f"what is frequent in it looks {1 + pretended / has:.1f} times rarer than 
 # ## Where to draw the line
 #
 # A classifier that gives probabilities offers a choice. It need not say "yes" at ½. Lower the line, and it
-# finds more and is wrong more often. Walk through the texts from the most probable to the least, and note precision and
-# recall at each step: the *precision-recall curve*. The area below it, *average precision*, needs no line at all.
+# finds more and is wrong more often. Walk through the texts from the most probable to the least, and note precision
+# and recall at each step: the *precision-recall curve*. The area below it, *average precision*, needs no line at all.
 
 
 # %%
@@ -646,7 +650,8 @@ print(f"macro-F1 on the held-out fifth {claimed:.3f}, on the official test texts
 # **Large** (an evening)
 #
 # 7. Build the sentiment classifier for `datasets.load("movie-sentiment")` that you would put into a shop. State its
-#    accuracy with an interval, look at fifty mistakes, name the heaps and their sizes, and say which you would work on.
+#    accuracy with an interval, look at fifty mistakes, name the heaps and their sizes, and say which you would work
+#    on.
 #
 # **In the course kit**, to be written in the library itself and checked with `minigrad course test 10.1`:
 #
@@ -687,8 +692,9 @@ assert not np.isin(held_out, learnt).any()
 # of `datasets.load("chinese-sentiment")` came twice in their source.
 #
 # **Small 1.** *crude* has 10 words and *grain* 10, and $V = 11$. oil 6/21 and 1/21, and 1/21 and 2/21, wheat 1/21 and
-# 3/21. The products are 6 and 6, the priors are equal: a tie. **Small 2.** Of 100,000 people 100 are ill; 99 are found,
-# and 999 healthy ones alarmed. Precision is 99 / 1098 = 0.09, accuracy 0.99. **Small 3.** F1 is 0.18, the mean 0.55.
+# 3/21. The products are 6 and 6, the priors are equal: a tie. **Small 2.** Of 100,000 people 100 are ill; 99 are
+# found, and 999 healthy ones alarmed. Precision is 99 / 1098 = 0.09, accuracy 0.99. **Small 3.** F1 is 0.18, the mean
+# 0.55.
 
 # %% [markdown]
 # ## Sources

@@ -199,7 +199,7 @@ print(
 # $$ \lVert \frac{\partial L}{\partial h_{t-k}} \rVert \le
 # \sigma_1^k \cdot \lVert \frac{\partial L}{\partial h_t} \rVert $$
 #
-# if the loss looks at $h_t$ alone. That is a power of $k$. With $\sigma_1 = 0.9$, a hundred steps leave
+# if the loss looks at $h_t$ alone. The same factor, $k$ times. With $\sigma_1 = 0.9$, a hundred steps leave
 # $0.9^{100} = 0.00003$. The past is not forgotten forwards: it is *not learnt from*, because its gradient vanishes.
 # With $\sigma_1$ above 1 the bound allows the opposite: the gradient may explode.
 #
@@ -239,9 +239,9 @@ ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# A straight line on this scale is a power. Below 1 the gradient vanishes, with certainty. Above 1 it may
-# explode: by less than $\sigma_1^k$, since $1 - h^2$ holds it down. Even at exactly 1 the $\tanh$ eats a little at
-# each step. There is no safe value: a plain recurrent network learns from far back only by luck.
+# A straight line on this scale is the same factor at each step. Below 1 the gradient vanishes, with certainty. Above 1
+# it may explode: by less than $\sigma_1^k$, since $1 - h^2$ holds it down. Even at exactly 1 the $\tanh$ eats a little
+# at each step. There is no safe value: a plain recurrent network learns from far back only by luck.
 
 # %% [markdown]
 # ## The cliff, and how not to fall off

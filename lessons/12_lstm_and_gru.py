@@ -5,7 +5,7 @@
 # |---|---|
 # | Builds on | lesson 11: recurrent networks, vanishing gradients, truncated back-propagation |
 # | You will have | a cell that remembers sixty steps, and a network that writes English and Chinese |
-# | Time | 85 minutes, of which 90 seconds are computing |
+# | Time | 85 minutes, of which 50 seconds are computing |
 # | Memory | 0.6 GB |
 #
 # Lesson 11 ended badly: after some fifteen steps the network could not learn what came first. This lesson
@@ -277,8 +277,8 @@ for layer in (nn.LSTM(3, 4, dtype="float64"), nn.GRU(3, 4, dtype="float64")):
 # | ln 59 = 4.08 | 0.983 | 0.36 |
 #
 # The last row is a rule: with $b_f = \ln(T - 1)$ we have $f = 1 - 1/T$, and $(1 - 1/T)^T$ is near $1/e = 0.37$.
-# Whoever expects to need $T$ steps should start there (Tallec & Ollivier 2018). The usual advice, $b_f = 1$, is for
-# some ten steps.
+# Whoever expects to need $T$ steps should start there (Tallec & Ollivier 2018). The usual advice, $b_f = 1$, means
+# $T = 4$.
 
 
 # %%
@@ -307,7 +307,7 @@ reached = {name: reach(network) for name, network in networks.items()}
 figure, ax = plt.subplots(figsize=(7.5, 3.4))
 for (name, norms), shade in zip(reached.items(), ("0.0", "0.0", "0.65", "0.5", "0.3", "0.0")):
     style = {"RNN": ":", "GRU": "--"}.get(name, "-")
-    ax.plot(norms, style, color=shade, label=f"{name}: {norms[60]:.0e}")
+    ax.plot(norms, style, color=shade, label=f"{name}: {norms[60]:.1g}")
 ax.set_yscale("log")
 ax.set_xlabel("k, steps back from the loss")
 ax.set_ylabel("size of the gradient")
@@ -395,7 +395,7 @@ goal(
 # characters among which the model seems to choose. A perplexity of 5 means: as unsure as with a die of five faces.
 #
 # English has some 65 different characters, Chinese some thousands. We keep the 2,000 most frequent ones; the others
-# are one token, `<unk>`. At reduced size the Chinese is made on the spot, from a grammar of seven lines.
+# are one token, `<unk>`. At reduced size the Chinese is made on the spot, from four lists of words.
 
 
 # %%
@@ -531,9 +531,10 @@ for language, beginning in (("English", "The "), ("Chinese", "今天" if fast() 
         print(f"--- {language}, temperature {temperature}\n{beginning}{written}\n")
 
 # %% [markdown]
-# After half a minute of learning: words, lines, speakers, and no sense. The English knows that names are
-# followed by a full stop; the Chinese knows which characters make words, and where a review may end. Nobody
-# told either what a word is.
+# After half a minute of learning there are words, lines, speakers, and no sense. The English knows that a speaker
+# stands in capitals on a line alone, with a colon. The Chinese knows which characters make words, and slides from a
+# book into a hotel within one sentence: so far its memory reaches. Nobody told either what a word is. (At reduced size
+# there is less to see.)
 
 # %% [markdown]
 # ## A bug to find
