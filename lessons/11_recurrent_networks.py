@@ -6,7 +6,7 @@
 # | Builds on | lessons 3 to 5 and 7: backpropagation, cross-entropy, Adam, characters |
 # | You will have | a network that reads a text letter by letter, and a measurement of how far back it can learn |
 # | Time | 85 minutes, of which 25 seconds are computing |
-# | Memory | 0.4 GB |
+# | Memory | 0.3 GB |
 #
 # A network with a memory. You derive its gradient, write it down in twenty lines, and then find
 # out, with numbers, why it forgets.
@@ -467,7 +467,7 @@ ax.axhline(test_bits, color="0.3", linestyle="--", label=f"test text at the end:
 ax.set_xlabel("step")
 ax.set_ylabel("bits per character")
 ax.set_ylim(top=counted["equally likely"] + 0.7)
-ax.legend(loc="center right", bbox_to_anchor=(1, 0.76))
+ax.legend(loc="center right", bbox_to_anchor=(1, 0.72))
 plt.show()
 goal("bits per character on the test text", test_bits, at_most=2.75 if not fast() else 3.8)
 

@@ -6,7 +6,7 @@
 # | Builds on | lesson 11: recurrent networks, vanishing gradients, truncated back-propagation |
 # | You will have | a cell that remembers sixty steps, and a network that writes English and Chinese |
 # | Time | 85 minutes, of which 50 seconds are computing |
-# | Memory | 0.6 GB |
+# | Memory | 0.3 GB |
 #
 # Lesson 11 ended badly: after some fifteen steps the network could not learn what came first. This lesson
 # repairs it, with an idea of 1997 that is still inside most things that are called recurrent.
