@@ -160,11 +160,12 @@ plt.show()
 #
 # Now $\sigma(x) / (1 - \sigma(x)) = e^x$, so
 #
-# $$ x = \ln \frac{n_{wc}}{n_w q_c} - \ln k $$
+# $$ x = \ln \left( \frac{n_{wc}}{n_w q_c} \right) - \ln k $$
 #
 # The fraction compares how often $c$ stands near $w$ with how often it would by chance. Its logarithm is called
-# *pointwise mutual information*, PMI. So negative sampling writes the table of PMI, less $\ln k$, as a product of two
-# thin matrices (Levy and Goldberg 2014). We will see it in a picture below.
+# *pointwise mutual information*, PMI, if $q_c$ is the share of $c$ in the text (and nearly so for the $q$ used
+# below). So negative sampling writes the table of PMI, less $\ln k$, as a product of two thin matrices (Levy and
+# Goldberg 2014). We will see it in a picture below.
 
 # %% [markdown]
 # ## The smallest code: skip-gram with negative sampling
@@ -244,9 +245,8 @@ print(f"nearest of its own kind: {smallest:.2f}, by chance 4 of 19 others: {4 / 
 # %%
 q = counts**0.75 / (counts**0.75).sum()
 seen_often = together >= 30
-expected = np.log(together[seen_often] / (together.sum(1, keepdims=True) * q)[seen_often]) - np.log(
-    5
-)
+by_chance = together.sum(1, keepdims=True) * q
+expected = np.log(together[seen_often] / by_chance[seen_often]) - np.log(5)
 product = (v @ u.T)[seen_often]
 agreement = np.corrcoef(expected, product)[0, 1]
 
@@ -445,7 +445,7 @@ print(
 # ## The run: news and plays
 #
 # News stories of 1987 and 2001, and Shakespeare: 1.9 million words, 16,000 that occur five times or more. It is
-# little (the first word2vec read a thousand million words), but enough to see something. At reduced size, and without
+# little (the authors read a billion words), but enough to see something. At reduced size, and without
 # a network, our made-up text stands in.
 #
 # The lists of kinds are made by hand. The number to reach is the same as before: how often is the nearest one of its

@@ -51,11 +51,9 @@ rng = np.random.default_rng(0)
 
 # %%
 made_up = small_text(4000 if not fast() else 2000, np.random.default_rng(0))
-text = "\n\n".join(
-    corpus(name, instead="") for name in ("shakespeare", "lee", "reuters-text")
-).strip()
-real = bool(text)  # if not, the made-up text of lesson 8 stands in
-sentences = split_sentences(text or made_up)
+texts = [corpus(name, instead="") for name in ("shakespeare", "lee", "reuters-text")]
+real = all(texts)  # if not, the made-up text of lesson 8 stands in
+sentences = split_sentences("\n\n".join(texts) if real else made_up)
 vocabulary = Vocabulary.from_sentences(sentences, min_count=5)
 encoded = vocabulary.encode(sentences)
 cells = count_cooccurrences(encoded, len(vocabulary), window=10 if real else 5)
