@@ -35,7 +35,7 @@ class Limits:
     """seconds of wall-clock time and gigabytes of address space, for the trial of one exercise."""
 
     seconds: float = 60
-    memory: float = 6
+    memory: float = 4
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Judges:
         exercise: Exercise,
         checks: list[Check],
         library: Reference,
-        changes: dict[str, str | bytes | None],
+        changes: dict[str, str],
         limits: Limits,
         trusted: bool = False,
     ) -> Verdict:
@@ -224,9 +224,11 @@ class _Trial:
         """Try these checks in a process; the one that ended it early, if one did, and whether time was up."""
         tree = Path(tempfile.mkdtemp(dir=self.home)) / "tree"
         try:
-            self.library.tree(tree, self.changes)
+            made = self.library.tree(tree, self.changes)
             reply = self.judge.ask(self._task(tree, ids))
-            return self._read(reply, ids, tree)
+            if self.trusted and reply["ended"] == "done":
+                self.library.keep(tree, made)
+            return self._read(reply, ids)
         finally:
             shutil.rmtree(tree.parent, ignore_errors=True)
 
@@ -264,7 +266,7 @@ class _Trial:
                 found += [[path, function, name] for name, function, _ in oracle_imports(tree)]
         return found
 
-    def _read(self, reply: dict, ids: list[str], tree: Path) -> tuple[str | None, bool]:
+    def _read(self, reply: dict, ids: list[str]) -> tuple[str | None, bool]:
         found = self.found
         found.seconds += reply["seconds"]
         found.memory = max(found.memory, reply["memory"])
@@ -299,7 +301,7 @@ class _Trial:
             elif kind == "done":
                 done = event
         if done is None or stopped:
-            return self._ended_early(reply["ended"], stopped, started, passed, ids)
+            return self._ended_early(reply["ended"], stopped, started, ids)
         if done["changed"]:
             found.spoil(
                 f"the tests were tampered with while running ({', '.join(done['changed'][:3])})"
@@ -315,8 +317,6 @@ class _Trial:
                 found.note(f"{test.rpartition('::')[2]} {message}")
             if message.startswith("MemoryError"):
                 found.note(f"ran out of memory; the limit is {self.limits.memory:g} GB")
-        if self.trusted:
-            self.library.keep(tree)
         return None, False
 
     def _refused(self, event: dict) -> None:
@@ -328,7 +328,7 @@ class _Trial:
         else:
             self.found.note(f"{line}: refused")
 
-    def _ended_early(self, ended: str, stopped: str | None, started, passed: dict, ids: list[str]):
+    def _ended_early(self, ended: str, stopped: str | None, started: str | None, ids: list[str]):
         """A process that did not come to its end: the test it was in is the culprit, or all of them."""
         timed_out = ended == "time"
         if timed_out:
@@ -337,8 +337,6 @@ class _Trial:
             line = f"stopped the tests ({stopped})"
         elif ended.startswith("exit"):
             line = f"ended the process ({ended.replace('exit', 'exit code')})"
-        elif ended == "signal SIGXCPU":
-            line = "used up its processor time"
         elif ended == "signal SIGKILL":
             line = "was killed, most likely for the memory it took"
         else:

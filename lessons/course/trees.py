@@ -36,18 +36,19 @@ class Reference:
         (self.path / "tests" / "__init__.py").touch()
         (self.path / CACHE).mkdir()
         self._importers = _importers(self.path)
-        self._lock = threading.Lock()  # of the list of files
+        self._lock = threading.Lock()  # of all below
+        self._kept, self._kept_at = 0, {}  # how many files were kept so far, and when each was
         self._list()
 
-    def tree(self, path: Path, changes: dict[str, str | bytes | None]) -> None:
-        """Make a tree at `path`: the library with these files changed, or left out where the text is None."""
+    def tree(self, path: Path, changes: dict[str, str]) -> int:
+        """Make a tree at `path`, the library with these files changed. What is returned is for keep()."""
         stale = {
             _module(file)
             for changed in changes
             for file in (changed, *self._importers.get(changed, ()))
         }
         with self._lock:
-            folders, files = self._folders, self._files
+            folders, files, made = self._folders, self._files, self._kept
         for folder in folders:
             os.makedirs(path / folder)
         for file, module in files:
@@ -58,35 +59,45 @@ class Reference:
             else:
                 os.symlink(f"{self.path}/{file}", f"{path}/{file}")
         for name, text in changes.items():
-            if text is not None:
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                (path / name).write_bytes(text.encode() if isinstance(text, str) else text)
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(text.encode())
+        return made
 
-    def keep(self, tree: Path) -> None:
-        """Keep what was compiled in a tree, of the files that are the library's own. Only for trees we trust."""
+    def keep(self, tree: Path, made: int) -> None:
+        """Keep what was compiled in a tree, of the files that are the library's own. Only for trees we trust.
+
+        made  what tree() returned
+        """
         kinds = (".nbi", ".pyc", ".so")
         new = [f for f in tree.rglob("*") if f.suffix in kinds and not f.is_symlink()]
         with self._lock:
             for found in new:
                 relative = found.relative_to(tree)
-                home = (self.path / relative).parent
-                if found.suffix == ".so":
-                    _copy(found, home / found.name)
-                elif _same(tree / _source(relative), self.path / _source(relative)):
-                    # numba's index and its data belong together: other trials number data otherwise.
-                    stem = found.name.removesuffix(found.suffix)
-                    for old in home.glob(f"{stem}.*"):
-                        old.unlink()
-                    for each in found.parent.glob(f"{stem}.*"):
-                        _copy(each, home / each.name)
+                compiled_here = found.suffix == ".so" or _same(
+                    tree / _source(relative), self.path / _source(relative)
+                )
+                # numba numbers its data files: two trials that compiled versions of one function cannot both be kept.
+                if compiled_here and self._kept_at.get(relative, 0) <= made:
+                    self._kept += 1
+                    self._kept_at[relative] = self._kept
+                    if (
+                        found.suffix == ".nbi"
+                    ):  # its data first, so that the index never names what is not there
+                        for data in found.parent.glob(f"{found.stem}.*.nbc"):
+                            if not data.is_symlink():
+                                _replace(data, self.path / data.relative_to(tree))
+                    _replace(found, self.path / relative)
             if new:
                 self._list()
 
     def _list(self) -> None:
         everything = [(path, path.relative_to(self.path)) for path in sorted(self.path.rglob("*"))]
         self._folders = [relative.as_posix() for path, relative in everything if path.is_dir()]
-        self._files = [(r.as_posix(), _module(_source(r)) if r.parent.name == "__pycache__" else None)
-                       for path, r in everything if not path.is_dir()]  # fmt: skip
+        self._files = [
+            (r.as_posix(), _module(_source(r)) if r.parent.name == "__pycache__" else None)
+            for path, r in everything
+            if not path.is_dir()
+        ]
 
 
 def _source(cached: Path) -> Path:
@@ -104,6 +115,13 @@ def _copy(source: Path, target: Path) -> None:
     except FileNotFoundError:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Copy at once: whoever reads the target sees the old file or the new one."""
+    beside = target.with_name(f"{target.name}.new")
+    _copy(source, beside)
+    os.replace(beside, target)
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -75,24 +75,16 @@ class Calls:
         from minigrad.kernels.cuda import emulator
         from minigrad.kernels.cuda.emulator import library as libraries
 
-        prepare, texts = (
-            emulator._prepare,
-            {path: (self.tree / path).read_text() for path, _ in self.cuda},
-        )
+        prepare = emulator._prepare
 
         def counted(library, kernel, *rest):
             for path, name in self.cuda:
-                if self._launches(
-                    library, kernel.partition("<")[0], texts[path], path, name, libraries
-                ):
+                file = self.tree / path
+                everything = libraries._everything_included(library.text, file.parent)
+                text = file.read_text(encoding="utf-8")
+                is_kernel = name in {match[1] for match in libraries.KERNEL.finditer(text)}
+                if text in everything and (not is_kernel or kernel.partition("<")[0] == name):
                     self.counts[path, name] += 1
             return prepare(library, kernel, *rest)
 
         emulator._prepare = counted
-
-    def _launches(self, library, kernel: str, text: str, path: str, name: str, libraries) -> bool:
-        if library.text == text:
-            return kernel == name or name not in [
-                found[1] for found in libraries.KERNEL.finditer(text)
-            ]
-        return path.endswith(".cuh") and Path(path).name in library.text

@@ -58,7 +58,10 @@ def limit(seconds: float, memory: int) -> None:
     cores = os.cpu_count() or 1
     for what, most in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, int(seconds * cores) + 5),
+        (
+            resource.RLIMIT_CPU,
+            int(seconds * cores) + 5,
+        ),  # should nobody watch the wall clock any more
         (resource.RLIMIT_FSIZE, LARGEST_FILE),
         (resource.RLIMIT_CORE, 0),
     ):

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import secrets
 import sys
-import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +14,10 @@ from lessons.course.judge import canary, limits, watch
 from lessons.course.judge.calls import Calls
 
 MOST_SAID = 4000  # characters of an error
+PYTEST = f"""
+    -q -s -rN -c {os.devnull} --tb=no --assert=plain --continue-on-collection-errors -W ignore
+    -p no:cacheprovider -p no:faulthandler
+""".split()
 PACKAGES = ("minigrad", "nn", "models", "lessons", "tests")
 
 
@@ -44,29 +46,9 @@ def run(task: dict, send) -> None:
     watch.watch(str(tree), task, writable, lambda refusal: send({"event": "refused", **refusal}))
     calls = Calls(str(tree), [tuple(function) for function in task["functions"]])
     recorder = _Recorder(tree, (before, after), set(task["tests"]), calls, send)
-    arguments = [
-        "-q",
-        "-s",
-        "-c",
-        os.devnull,
-        f"--rootdir={tree}",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:faulthandler",
-    ]
-    arguments += [
-        "--continue-on-collection-errors",
-        "-W",
-        "ignore",
-        "--tb=no",
-        "-rN",
-        "--assert=plain",
-    ]
-    started = time.perf_counter()
     files = dict.fromkeys(test.partition("::")[0] for test in task["tests"])
-    pytest.main([*arguments, before, *files, after], plugins=[recorder])
-    send({"event": "done", "seconds": time.perf_counter() - started, **recorder.findings()})
+    pytest.main([*PYTEST, f"--rootdir={tree}", before, *files, after], plugins=[recorder])
+    send({"event": "done", **recorder.findings()})
 
 
 def _move_in(tree: Path) -> None:
@@ -99,15 +81,9 @@ class _Recorder:
     """A pytest plugin: sends each test's verdict, and looks after the tests themselves."""
 
     def __init__(self, tree: Path, canaries: tuple[str, str], tests: set[str], calls: Calls, send):
-        self.tree, self.canaries, self.tests, self.calls, self.send = (
-            tree,
-            canaries,
-            tests,
-            calls,
-            send,
-        )
+        self.tree, self.canaries, self.tests = tree, canaries, tests
+        self.calls, self.send = calls, send
         self.alive = dict.fromkeys(canaries, 0)  # how many of the tests that must fail failed
-        self.problems: list[str] = []
         self.texts = []
         self.stdout, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115  for pytest's own reporter
 
@@ -128,9 +104,8 @@ class _Recorder:
 
     def pytest_exception_interact(self, node, call, report):
         if report.when == "collect":
-            error = (
-                call.excinfo.value.__cause__ or call.excinfo.value
-            )  # pytest wraps an ImportError
+            error = call.excinfo.value
+            error = error.__cause__ or error  # pytest wraps an ImportError
             message = _message(error, self.tree)
             self.send({"event": "not collected", "file": report.nodeid, "message": message})
 
@@ -141,12 +116,8 @@ class _Recorder:
         self._stopped(excinfo)
 
     def _stopped(self, excinfo):
-        self.send(
-            {
-                "event": "stopped",
-                "message": f"{excinfo.typename}: {excinfo.value}".removesuffix(": "),
-            }
-        )
+        message = f"{excinfo.typename}: {excinfo.value}".removesuffix(": ")
+        self.send({"event": "stopped", "message": message})
 
     def pytest_runtest_logstart(self, nodeid):
         if nodeid.partition("::")[0] not in self.canaries:
@@ -166,11 +137,9 @@ class _Recorder:
 
     def _counting(self, item):
         """Calls are counted in tests, not in what pytest does around them: that would take twice the time."""
-        return (
-            contextlib.nullcontext()
-            if item.nodeid.partition("::")[0] in self.canaries
-            else self.calls.counting()
-        )
+        if item.nodeid.partition("::")[0] in self.canaries:
+            return contextlib.nullcontext()
+        return self.calls.counting()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
@@ -181,8 +150,7 @@ class _Recorder:
         elif report.when == "call" or not report.passed:
             message = _message(call.excinfo.value, self.tree) if call.excinfo else ""
             passed = report.passed and not hasattr(report, "wasxfail")
-            event = {"event": "test", "test": item.nodeid, "passed": passed, "message": message}
-            self.send({**event, "when": report.when, "seconds": report.duration})
+            self.send({"event": "test", "test": item.nodeid, "passed": passed, "message": message})
         return report
 
     def findings(self) -> dict:
@@ -223,7 +191,3 @@ def channel(descriptor: int, secret: str):
             data = data[write(descriptor, data) :]
 
     return send
-
-
-def new_secret() -> str:
-    return secrets.token_hex(16)

@@ -19,47 +19,21 @@ from lessons.course.judge.oracles import ORACLES
 # Of the machinery that judges.
 OURS = frozenset(("pytest", "_pytest", "unittest", "tests", "lessons"))
 
-PROCESSES = (
-    "os.fork",
-    "os.forkpty",
-    "os.exec",
-    "os.posix_spawn",
-    "os.system",
-    "os.startfile",
-    "subprocess.Popen",
-)
-PROCESSES += ("pty.spawn", "os.kill", "os.killpg", "os.spawn", "signal.pthread_kill")
-NETWORK = (
-    "socket.__new__",
-    "socket.connect",
-    "socket.bind",
-    "socket.getaddrinfo",
-    "socket.gethostbyname",
-)
-OF_WHAT_A_LINK_LEADS_TO = (
-    "os.truncate",
-    "os.chmod",
-    "os.chown",
-    "os.utime",
-    "os.setxattr",
-    "os.removexattr",
-)
-CHANGES = (
-    "os.remove",
-    "os.rename",
-    "os.rmdir",
-    "os.mkdir",
-    "os.link",
-    "os.symlink",
-    "shutil.rmtree",
-    "shutil.move",
-)
-CHANGES += OF_WHAT_A_LINK_LEADS_TO
+_OS = ("fork", "forkpty", "exec", "posix_spawn", "system", "spawn", "startfile", "kill", "killpg")
+PROCESSES = [f"os.{each}" for each in _OS]
+PROCESSES += ["subprocess.Popen", "pty.spawn", "signal.pthread_kill"]
+NETWORK = [
+    f"socket.{each}" for each in ("__new__", "connect", "bind", "getaddrinfo", "gethostbyname")
+]
+OF_WHAT_A_LINK_LEADS_TO = [
+    f"os.{each}" for each in ("truncate", "chmod", "chown", "utime", "setxattr", "removexattr")
+]
+CHANGES = [f"os.{each}" for each in ("remove", "rename", "rmdir", "mkdir", "link", "symlink")]
+CHANGES += ["shutil.rmtree", "shutil.move", *OF_WHAT_A_LINK_LEADS_TO]
 PEEKING = ("sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile")
 PEEKING += ("gc.get_objects", "gc.get_referrers", "gc.get_referents")
 NATIVE = ("ctypes.dlopen", "ctypes.dlsym")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-STANDARD = os.path.dirname(os.__file__) + os.sep
 TRUSTED = tuple(f"{os.sep}{name}{os.sep}" for name in ("numpy", "numba", "llvmlite"))
 
 
