@@ -5,7 +5,7 @@
 # |---|---|
 # | Builds on | lessons 2 to 5: difference quotients, gradient rules, layers, training |
 # | You will have | a check of twenty lines that catches every wrong rule in this lesson, and habits that catch others |
-# | Time | 80 minutes, of which 15 seconds are computing |
+# | Time | 80 minutes, of which 20 seconds are computing |
 # | Memory | 0.3 GB |
 #
 # This is the last lesson. You can build all of it now. Can you believe what you built?
@@ -115,9 +115,10 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# You cannot tell. (A is the right one.) Why do wrong gradients train? A step of length $\eta$ along a direction $d$
-# changes the loss by about $-\eta g \cdot d$, where $g$ is the true gradient. That is negative whenever the angle
-# between the two is below 90 degrees. A wrong gradient need not be right, it must only point down, roughly:
+# You cannot tell. A is the right one, and a wrong one may even come out best. Why do wrong gradients train? A step
+# of length $\eta$ along a direction $d$ changes the loss by about $-\eta g \cdot d$, where $g$ is the true gradient.
+# That is negative whenever the angle between the two is below 90 degrees. A wrong gradient need not be right, it
+# must only point down, roughly:
 
 # %%
 x, g = rng.standard_normal((50, 48)), rng.standard_normal((50, 48))

@@ -67,7 +67,6 @@ def fast_on_a_cpu(names):
     times, deviations = names["times"], names["deviations"]
     assert times["by rows"] < times["three loops"]
     assert times["tiles"] < times["three loops"]
-    assert times["minigrad"] < times["three loops"] / 3
     assert names["peak"] > 0 < names["far"]
     assert max(deviations["mean first"]) < 0.01
     assert not deviations["two sums at once"][-2] < 0.05  # the planted bug; NaN counts
