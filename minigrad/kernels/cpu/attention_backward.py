@@ -131,7 +131,12 @@ def _mask_queries(mask, b, h, start, rows, key, columns, scores):
 
 @inline
 def _dscores(p, ds, lse, delta, scale, dropping, first):
-    """One query's scores and dP become its (dropped) probabilities and the gradient of its scores."""
+    """One query's scores and dP become, in place, its (dropped) probabilities and the gradient of its scores.
+
+    P = e^(p - lse) and dS = P (dP - delta) scale, for the p.size & -LANES elements of p, the scores, and of ds, which
+    holds dP. lse is -inf for a query that saw nothing; its P is 0. If dropping[0] is not 0 there is dropout: it
+    multiplies probability number j and its dP by drop(first + j, dropping), and p gets P times that.
+    """
     if lse == -INF:
         lse = INF  # it saw nothing: e^(s - inf) = 0
     if dropping[0]:

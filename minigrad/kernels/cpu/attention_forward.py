@@ -103,7 +103,15 @@ def forward(worker, workers, q, k, v, mask, offset, scale, dropping, out, lse):
 
 @inline
 def _online_softmax(scores, columns, lanes, diagonal, m, l, shift, shrink):
-    """Turn scores (keys, queries) into e^(s - m') and bring m and l up to date; shrink is e^(m - m')."""
+    """Turn scores (keys, queries) into e^(s - m') and bring m and l up to date; shrink is e^(m - m').
+
+    scores    key j's scores are the line from element j * LINE on; in place
+    columns   how many keys there are; lanes, how many queries, a multiple of LANES
+    diagonal  query i sees the keys j <= i + diagonal. The others count as -inf, and are written only in the block
+              of LANES queries that key j's first query, j - diagonal, is in: nobody reads the blocks before it
+    m, l      each query's maximum and sum so far, -inf and 0 if it has seen nothing
+    shift     what was taken off the scores: m', and 0 while that is -inf
+    """
     for i in range(lanes):
         shrink[i] = m[i]
     for j in range(columns):

@@ -202,7 +202,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 
 // --- gradients ---------------------------------------------------------------------------------------------------
 
-// delta = rowsum(grad * out), which is rowsum(P * dP). A warp a row.
+// delta = rowsum(grad * out), which is rowsum(P * dP). A warp a row of value_dim numbers; the rows of all heads are
+// numbered one after the other, query_time of them a head, and delta is contiguous.
 extern "C" __global__ void attention_delta(Problem p, const float *grad, const float *out, float *delta, int rows) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;  // the whole warp

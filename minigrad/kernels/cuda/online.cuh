@@ -26,7 +26,7 @@ struct Online {
         sum += (expf(v.x - o) + expf(v.y - o)) + (expf(v.z - o) + expf(v.w - o));
     }
 
-    // As if other's numbers had been added here.
+    // As if other's numbers had been added here. One that has none, or only -inf, has the maximum -inf and the sum 0.
     __device__ __forceinline__ void join(Online other) {
         float before = maximum;
         maximum = fmaxf(maximum, other.maximum);
