@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from minigrad import kernels
+from minigrad.kernels.cpu import attention_backward, attention_forward
+from minigrad.kernels.cpu.attention_parts import INNER, LANES, LINE, OUTER
 from minigrad.kernels.cuda import Module, emulator, load
 from minigrad.kernels.cuda import attention as cuda_attention
+from minigrad.kernels.reference import dropout as reference_dropout
+from tests.course.compiled import callable_from_python
 from tests.course.expect import close, equal
 
 JOIN = """
@@ -78,70 +82,73 @@ def softmax(scores):
 
 
 def expected_attention(q, k, v, hidden=None):
-    """Output, probabilities and log-sum-exp in float64; `hidden` is True where a query may not look."""
+    """Output and log-sum-exp in float64; `hidden` is True where a query may not look."""
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
     scores = q @ k.swapaxes(2, 3) / np.sqrt(q.shape[3])
     if hidden is not None:
         scores = np.where(hidden, -np.inf, scores)
     p, lse = softmax(scores)
-    return p @ v, p, lse
-
-
-def expected_gradients(grad, q, k, v, hidden=None):
-    """By the whole matrix, in float64: dS = P (dP - rowsum(P dP))."""
-    _, p, _ = expected_attention(q, k, v, hidden)
-    grad, scale = grad.astype(np.float64), 1 / np.sqrt(q.shape[3])
-    dp = grad @ v.astype(np.float64).swapaxes(2, 3)
-    ds = p * (dp - (p * dp).sum(-1, keepdims=True)) * scale
-    return ds @ k, ds.swapaxes(2, 3) @ q, p.swapaxes(2, 3) @ grad
+    return p @ v, lse
 
 
 def above_the_diagonal(time: int):
     return np.triu(np.ones((time, time), bool), 1)
 
 
-def call(backend: str, q, k, v, *, mask=None, causal=False, dropout_p=0.0, grad=None):
-    """Output and log-sum-exp by that backend's kernel; with `grad`, the three gradients."""
-    settings = mask, 0 if causal else None, 1 / np.sqrt(q.shape[3]), dropout_p, 7
-    with kernels.use("reference" if grad is not None else backend):
-        out, lse = kernels.attention(q, k, v, *settings)
-    if grad is None:
-        return out, lse
-    with kernels.use(backend):
-        return kernels.attention_backward(grad, q, k, v, out, lse, *settings)
+@pytest.fixture(scope="module")
+def gradient():
+    """(P, dS) from float32 copies of the scores p and of dP."""
 
+    compiled = callable_from_python(attention_backward._dscores)
 
-def check_gradients(got, expected, what: str):
-    for name, a, b in zip(("q", "k", "v"), got, expected, strict=True):
-        close(a, b, f"the gradient of {name} {what}", rtol=1e-3, atol=1e-4)
+    def run(p, dp, lse, delta, scale=1.0, dropping=(0, 1.0, 0, 0), first=0):
+        p, ds, number = p.astype(np.float32), dp.astype(np.float32), np.float32
+        threshold, factor, *keys = dropping
+        numbers = number(lse), number(delta), number(scale)
+        compiled(p, ds, *numbers, (threshold, number(factor), *keys), first)
+        return p, ds
+
+    return run
 
 
 class TestScoresGradient:
-    def test_every_query_sees_every_key(self):
-        """Gradients of q, k and v for 2 heads, 70 queries and 150 keys, against the formulas with the whole matrix."""
-        q, grad = normal(2, 1, 2, 70, 16)
-        k, v = normal(2, 1, 2, 150, 16, seed=1)
-        check_gradients(call("numba", q, k, v, grad=grad), expected_gradients(grad, q, k, v), "without a mask")
+    def test_by_the_formulas(self, gradient):
+        """P = e^(score - lse) and dS = P (dP - D) scale, for a row of 64 scores."""
+        x, dp = 2 * normal(2, 64).astype(np.float64)
+        lse, delta = np.log(np.exp(x).sum()), 0.7
+        p, ds = gradient(x, dp, lse, delta, scale=0.25)
+        close(p, np.exp(x - lse), "the probabilities of 64 scores", rtol=1e-4, atol=1e-6)
+        close(ds, np.exp(x - lse) * (dp - 0.7) * 0.25, "dS with D = 0.7 and scale 1/4", rtol=1e-4, atol=1e-6)
 
-    def test_a_causal_mask(self):
-        """130 tokens, each sees itself and those before it."""
-        q, k, v, grad = normal(4, 1, 1, 130, 8)
-        expected = expected_gradients(grad, q, k, v, above_the_diagonal(130))
-        check_gradients(call("numba", q, k, v, causal=True, grad=grad), expected, "with a causal mask")
+    def test_by_finite_differences(self, gradient):
+        """With D = sum of P dP, dS is the slope of the sum of dP softmax(x) in each of 32 scores x."""
+        x, dp = normal(2, 32, seed=1).astype(np.float64)
 
-    def test_a_query_that_sees_nothing(self):
-        """A mask hides all keys from query 3, whose lse is -inf: its gradient is 0, and it adds nothing to others."""
-        q, k, v, grad = normal(4, 1, 1, 40, 8, seed=4)
-        allowed = np.ones((1, 1, 40, 40), bool)
-        allowed[:, :, 3] = False
-        got = call("numba", q, k, v, mask=allowed, grad=grad)
-        check_gradients(got, expected_gradients(grad, q, k, v, ~allowed), "where query 3 sees nothing")
+        def loss(x):
+            return (np.exp(x) / np.exp(x).sum()) @ dp
 
-    def test_dropout(self):
-        """With dropout of 0.3 and the same seed the gradients are those of the definition in kernels/reference."""
-        q, k, v, grad = normal(4, 1, 2, 50, 8, seed=5)
-        expected = call("reference", q, k, v, dropout_p=0.3, grad=grad)
-        check_gradients(call("numba", q, k, v, dropout_p=0.3, grad=grad), expected, "with dropout")
+        steps = 1e-5 * np.eye(32)
+        slopes = [(loss(x + step) - loss(x - step)) / 2e-5 for step in steps]
+        _, ds = gradient(x, dp, np.log(np.exp(x).sum()), loss(x))
+        close(ds, slopes, "the gradient of 32 scores, against difference quotients", rtol=1e-3, atol=1e-6)
+
+    def test_a_query_that_saw_nothing(self, gradient):
+        """All its scores are -inf, and so is lse: probabilities and gradient are 0, not NaN."""
+        p, ds = gradient(np.full(32, -np.inf), normal(32), -np.inf, 0.0)
+        close(p, np.zeros(32), "the probabilities of a query that sees no key")
+        close(ds, np.zeros(32), "the gradient of its scores")
+
+    def test_dropout(self, gradient):
+        """With dropout of 0.3, numbers 100 to 163: P kept or 0 goes on, dP is dropped alike, and P is in front."""
+        x, dp = normal(2, 64, seed=2).astype(np.float64)
+        dropping = (*reference_dropout.threshold_and_factor(0.3), *map(int, reference_dropout.keys(7)))
+        index = np.arange(100, 164, dtype=np.uint64)
+        kept = reference_dropout.keep(index, dropping[0], *dropping[2:]) / 0.7
+        probabilities = np.exp(x) / np.exp(x).sum()
+        p, ds = gradient(x, dp, np.log(np.exp(x).sum()), 0.2, 0.5, dropping, first=100)
+        close(p, probabilities * kept, "the probabilities after dropout", rtol=1e-4, atol=1e-6)
+        expected = probabilities * (dp * kept - 0.2) * 0.5
+        close(ds, expected, "the gradient of the scores under dropout", rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.emulator
@@ -173,42 +180,71 @@ class TestDelta:
         self.delta(grad, normal(2, 3, 7, 16, seed=1), 16)
 
 
+@pytest.fixture(scope="module")
+def passed():
+    """Scores (queries, keys) in tiles of 40 keys, query i seeing keys j <= i + offset.
+
+    Gives (m, l, the sum of e^(x - m), each tile's rescaled by the later ones' shrink), all (queries,).
+    """
+
+    compiled = callable_from_python(attention_forward._online_softmax)
+
+    def run(x, offset):
+        queries, keys = x.shape
+        m, l = np.full(OUTER, -np.inf, np.float32), np.zeros(OUTER, np.float32)
+        shift, shrink, sums = (np.zeros(OUTER, np.float32) for _ in range(3))
+        for start in range(0, keys, 40):
+            tile, diagonal = x[:, start : start + 40].T, offset - start
+            scores = np.zeros((INNER, LINE), np.float32)
+            scores[: len(tile), :queries] = tile
+            compiled(scores, len(tile), queries, diagonal, m, l, shift, shrink)
+            first = np.maximum(np.arange(len(tile)) - diagonal, 0) // LANES * LANES  # what is read of a line
+            read = np.arange(queries) >= first[:, None]
+            tile_sums = (scores[: len(tile), :queries] * read).sum(0)
+            sums[:queries] = sums[:queries] * shrink[:queries] + tile_sums
+        return m[:queries], l[:queries], sums[:queries]
+
+    return run
+
+
 class TestOnlineSoftmax:
-    def check(self, q, k, v, what, hidden=None, **options):
-        out, lse = call("numba", q, k, v, **options)
-        expected, _, expected_lse = expected_attention(q, k, v, hidden)
-        close(lse, expected_lse, f"the log-sum-exp {what}", rtol=1e-4, atol=1e-4)
-        close(out, expected, f"the output {what}", rtol=1e-3, atol=1e-4)
+    def check(self, passed, x, what, offset=1000, hidden=False):
+        x = x.astype(np.float32)
+        m, l, sums = passed(x, offset)
+        seen = np.where(hidden, -np.inf, x.astype(np.float64))
+        expected = seen.max(1)
+        close(m, expected, f"the running maximum m {what}")
+        with np.errstate(invalid="ignore"):
+            total = np.nan_to_num(np.exp(seen - expected[:, None])).sum(1)
+        close(l, total, f"the running sum l {what}", rtol=1e-4, atol=1e-6)
+        close(sums, total, f"the exponentials, rescaled by shrink and added up, {what}", rtol=1e-4, atol=1e-6)
 
-    def test_several_tiles(self):
-        """150 queries and 200 keys: the sums of earlier tiles are brought along."""
-        k, v = normal(2, 1, 1, 200, 16, seed=1)
-        self.check(normal(1, 1, 150, 16), k, v, "of 200 keys")
+    def test_several_tiles(self, passed):
+        """64 queries and 100 keys in three tiles: the sums of earlier tiles are brought along."""
+        self.check(passed, 3 * normal(64, 100), "of 100 keys")
 
-    def test_a_maximum_that_rises(self):
-        """Later keys have larger and larger scores, so that every tile raises every query's maximum."""
-        q, k, v = normal(3, 1, 1, 200, 8)
-        q, k = abs(q), abs(k) * np.linspace(0, 8, 200, dtype=np.float32)[:, None]
-        self.check(q, k, v, "of scores that rise")
+    def test_a_maximum_that_rises(self, passed):
+        """Later keys have larger and larger scores, up to 500, so that every tile raises every query's maximum."""
+        self.check(passed, normal(32, 120) + np.linspace(0, 500, 120), "of scores that rise")
 
-    def test_a_causal_mask(self):
+    def test_a_causal_mask(self, passed):
         """Query i sees keys 0 to i, itself included and no later one: in tiles on the diagonal some are hidden."""
-        q, k, v = normal(3, 1, 2, 140, 8, seed=3)
-        self.check(q, k, v, "with a causal mask", above_the_diagonal(140), causal=True)
+        self.check(passed, normal(96, 96, seed=3), "with a causal mask", 0, above_the_diagonal(96))
 
-    def test_a_query_that_has_seen_nothing_yet(self):
-        """A mask hides the first 70 keys from query 5, a whole tile, and all keys from query 6: no NaN."""
-        q, k, v = normal(3, 1, 1, 150, 8, seed=4)
-        allowed = np.ones((1, 1, 150, 150), bool)
-        allowed[:, :, 5, :70] = allowed[:, :, 6] = False
-        self.check(q, k, v, "with queries that see late or nothing", ~allowed, mask=allowed)
+    def test_queries_that_have_seen_nothing_yet(self, passed):
+        """The first tile is all -inf for query 5, and every tile for query 6: m -inf, l 0, and no NaN."""
+        x = normal(32, 100, seed=4)
+        x[5, :40] = x[6] = -np.inf
+        self.check(passed, x, "with queries that see late or nothing")
 
 
 @pytest.mark.emulator
 class TestFlashAttention:
-    def check(self, q, k, v, what, hidden=None, **options):
-        out, lse = call("emulator", q, k, v, **options)
-        expected, _, expected_lse = expected_attention(q, k, v, hidden)
+    def check(self, q, k, v, what, hidden=None, *, mask=None, causal=False):
+        settings = mask, 0 if causal else None, 1 / np.sqrt(q.shape[3]), 0.0, 0
+        with kernels.use("emulator"):
+            out, lse = kernels.attention(q, k, v, *settings)
+        expected, expected_lse = expected_attention(q, k, v, hidden)
         close(out, expected, f"the output {what}", rtol=1e-3, atol=1e-4)
         close(lse, expected_lse, f"the log-sum-exp {what}", rtol=1e-4, atol=1e-4)
 
