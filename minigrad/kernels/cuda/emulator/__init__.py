@@ -146,6 +146,11 @@ def _run(library: Library, call, grid, block, arguments, arena: Arena, shared_by
     """What stopped the launch, or nothing."""
     values = [_value(a, arena) for a in arguments]
     pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
+    return run_at(library, call, pointers, grid, block, shared_bytes)
+
+
+def run_at(library: Library, call, pointers, grid, block, shared_bytes: int) -> str:
+    """Run a kernel whose arguments lie at these addresses, unguarded; what stopped it, or nothing."""
     three = ctypes.c_uint * 3
     with _one_launch:
         others_ran, _shared.last = _shared.last is not library, library

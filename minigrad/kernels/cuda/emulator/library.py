@@ -77,11 +77,7 @@ def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None
     """
     if kernels is None:
         kernels = kernel_names(text)
-    calls = "\n".join(f"EMULATOR_KERNEL({number}, {name})" for number, name in enumerate(kernels))
-    # Dynamic shared memory has one place for all its names; #line keeps the file's own numbering.
-    body = SHARED_ALIGNED.sub(r"\1 __shared__", CUDA_HEADER.sub("", text))
-    body = DYNAMIC.sub(r"\1 *const \2 = reinterpret_cast<\1 *>(emulator::dynamic_shared());", body)
-    source = f'#line 1 "{path.name}"\n{body}\n#include "entry.h"\n{calls}\n'
+    source = as_cpp(text, path.name, kernels)
     flags = FLAGS + (CHECKED if checked else FAST) + [f"-D{name}={value}" for name, value in sorted(defines.items())]
     key = [compiler(), *flags, _everything_included(source, path.parent), *(f.read_text() for f in _own_files())]
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
@@ -89,6 +85,15 @@ def build(text: str, path: Path, defines: dict, kernels: list[str] | None = None
     if not library.exists():
         _compile(source, path, flags, _runtime(checked), library)
     return Library(library, kernels, text)
+
+
+def as_cpp(text: str, name: str, kernels: list[str]) -> str:
+    """A .cu file's text as C++, with what makes its kernels callable."""
+    calls = "\n".join(f"EMULATOR_KERNEL({number}, {kernel})" for number, kernel in enumerate(kernels))
+    # Dynamic shared memory has one place for all its names; #line keeps the file's own numbering.
+    body = SHARED_ALIGNED.sub(r"\1 __shared__", CUDA_HEADER.sub("", text))
+    body = DYNAMIC.sub(r"\1 *const \2 = reinterpret_cast<\1 *>(emulator::dynamic_shared());", body)
+    return f'#line 1 "{name}"\n{body}\n#include "entry.h"\n{calls}\n'
 
 
 def kernel_names(text: str) -> list[str]:
