@@ -387,37 +387,45 @@ show_source(f"{CUDA}/matmul.cu:matmul_tile_2d")
 show_source(f"{CUDA}/matmul_fp32.cu:matmul_warp_tile")
 
 # %% [markdown]
-# Now count. For each step, what does a warp read from shared memory in one round along $k$? A load of 16
-# bytes is served in four parts of 8 lanes.
+# Now count. For each step, what does a warp read from shared memory in one round along $k$, and how many
+# multiply-adds does each lane do with it? `x` and `y` say where in the block's tile a lane's elements begin.
+# A load of 16 bytes a lane is served in four parts of 8 lanes, each in one turn if there is no conflict. Four
+# multiply-adds for each turn are the peak.
 
 
 # %%
 def turns_of_four(words):
-    """The same for 16 bytes a lane, `words` being the first of each."""
+    """The same for 16 bytes a lane, `words` being the first of each lane's four."""
     return sum(turns((part[:, None] + np.arange(4)).ravel()) for part in words.reshape(4, 8))
 
 
-def count_turns():
-    """step -> (turns a warp needs, multiply-adds a lane does with them) in a round; steps 1 and 2 use global memory."""
-    found = {"naive": (sum(by_row), 1), "coalesced": (sum(by_column), 1)}
-    found["shared"] = turns(0 * lane) + turns(lane), 1
-    found["tile_1d"] = turns(lane) + sum(turns(8 * i + 0 * lane) for i in range(8)), 8
-    x, y = lane % 16 * 8, lane // 16 * 8
-    of_a, of_b = [turns((y + i) * 8) for i in range(8)], [turns(x + i) for i in range(8)]
-    found["tile_2d"] = sum(of_a) + sum(of_b), 64
-    of_a, of_b = (turns_of_four(first) + turns_of_four(first + 4) for first in (y, x))
-    found["vectorised"] = of_a + of_b, 64
-    x, y = lane // 2 % 8 * 4, (lane // 16 * 2 + lane % 2) * 4
-    found["warp_tile"] = sum(turns_of_four(p) for p in (x, x + 32, y, y + 16)), 64
-    return found
+# Steps 1 and 2 have no shared memory: their loads from global memory, counted above, pass through the same unit.
+counts = {"naive": (sum(by_row), 1), "coalesced": (sum(by_column), 1)}
 
+# Step 3: a warp is one row of c, so it reads one number of a's tile and 32 neighbours of b's.
+counts["shared"] = turns(0 * lane) + turns(lane), 1
+
+# Step 4: the same, with a column of 8 numbers of a. Rows of a's tile are 8 numbers long.
+counts["tile_1d"] = sum(turns(8 * i + 0 * lane) for i in range(8)) + turns(lane), 8
+
+# Step 5: a warp is two rows of 16 lanes, and each lane has 8 × 8 elements.
+x, y = lane % 16 * 8, lane // 16 * 8
+of_a, of_b = [turns((y + i) * 8) for i in range(8)], [turns(x + i) for i in range(8)]
+counts["tile_2d"] = sum(of_a) + sum(of_b), 64
+
+# Step 6: the same lanes. a's tile is transposed, so the 8 numbers of a lane lie side by side: two loads of four.
+of_a, of_b = (turns_of_four(first) + turns_of_four(first + 4) for first in (y, x))
+counts["vectorised"] = of_a + of_b, 64
+
+# Step 7: lanes stand 4 high and 8 wide, and have four pieces of 4 × 4 elements.
+x, y = lane // 2 % 8 * 4, (lane // 16 * 2 + lane % 2) * 4
+counts["warp_tile"] = sum(turns_of_four(first) for first in (x, x + 32, y, y + 16)), 64
 
 limits = {}
-for step, (count, multiply_adds) in count_turns().items():
+for step, (count, multiply_adds) in counts.items():
     limits[step] = min(1.0, multiply_adds / count / 4)
-    print(
-        f"{step:12} {count:3} turns for {multiply_adds:2} multiply-adds: at most {limits[step]:6.1%} of the peak"
-    )
+    work = f"{count:3} turns for {multiply_adds:2} multiply-adds"
+    print(f"{step:12} {work}: at most {limits[step]:6.1%} of the peak")
 
 # %% [markdown]
 # Every step removes what held the one before. Simon Boehm measured seven such kernels of his own on an RTX
