@@ -5,7 +5,7 @@
 # |---|---|
 # | Builds on | lessons 4 and 12: softmax, GRU; lesson 2: gradient rules |
 # | You will have | a translator of dates that shows where it looks, and a derivation of attention and its gradient |
-# | Time | 80 minutes, of which 30 seconds are computing |
+# | Time | 80 minutes, of which 35 seconds are computing |
 # | Memory | 0.4 GB |
 #
 # A recurrent network squeezes all it has read into one vector. In this lesson you measure
