@@ -51,7 +51,7 @@ rng = np.random.default_rng(0)
 show_source(small_text)
 print(KINDS["animal"])
 print(PEOPLE)
-made_up = small_text(4000, rng)
+made_up = small_text(4000 if not fast() else 1500, rng)
 sentences = split_sentences(made_up)
 vocabulary = Vocabulary.from_sentences(sentences, min_count=1)
 print(*map(" ".join, sentences[:4]), sep="\n")
@@ -209,8 +209,7 @@ def train(pairs, counts, take_step, dim=24, k=5, epochs=4, rate=0.1, batch=50):
 
 
 counts = vocabulary.counts
-shown = pairs if not fast() else pairs[: len(pairs) // 3]
-v, u, losses, first = train(shown, counts, step)
+v, u, losses, first = train(pairs, counts, step)
 print(
     f"first loss {first:.3f}, with all products 0 it is 6 ln 2 = {6 * np.log(2):.3f}; last {losses[-1]:.3f}"
 )
@@ -244,7 +243,7 @@ print(f"nearest of its own kind: {smallest:.2f}, by chance 4 of 19 others: {4 / 
 
 # %%
 q = counts**0.75 / (counts**0.75).sum()
-seen_often = together >= 30
+seen_often = together >= (30 if not fast() else 10)
 by_chance = together.sum(1, keepdims=True) * q
 expected = np.log(together[seen_often] / by_chance[seen_often]) - np.log(5)
 product = (v @ u.T)[seen_often]
@@ -592,7 +591,7 @@ def friends_step(v_table, u_table, words, neighbours, negatives, rate):
 
 
 small = Vocabulary.from_sentences(split_sentences(made_up), min_count=1)
-friends_v, friends_u, friends_losses, _ = train(shown, counts, friends_step)
+friends_v, friends_u, friends_losses, _ = train(pairs, counts, friends_step)
 friends_share = same_kind(friends_v, small.index, small_kinds)
 print(f"loss {friends_losses[-1]:.3f}, yours {losses[-1]:.3f}")
 print(f"nearest of its own kind {friends_share:.2f}, yours {smallest:.2f}, by chance {4 / 19:.2f}")

@@ -452,9 +452,9 @@ axes[0].set_ylabel("band")
 plt.show()
 
 # %% [markdown]
-# With no effect every cell would be the same. Where the lower right corner is dark, rare words all look alike: they
-# have hardly moved from where they started, and their neighbours mean nothing. Ask for the count before you trust a
-# neighbour.
+# With no effect every cell would be the same. Where the lower right corner is dark, rare words all look alike: in
+# their few steps they have learnt what all words share, and little of their own. Their neighbours mean nothing. Ask
+# for the count before you trust a neighbour.
 #
 # **Hubs.** In a space of many dimensions some points are near to very many others (Radovanović et al. 2010). Count
 # how often each word is among the ten nearest of another word. The mean is ten by construction.
@@ -505,13 +505,18 @@ asked = (
 for word in asked.split():
     if word in found:
         print(f"{word:10} {found.units[found.id(word)] @ direction:+.2f}")
+for name, words in zip(
+    ("plays", "news of 2001", "news of 1987"), [t.lower().split() for t in texts]
+):
+    if words:
+        print(f"{name}: he {words.count('he'):,} times, she {words.count('she'):,}")
 
 # %% [markdown]
-# *queen*, *lady* and *nurse* lean more to *she* than *king*, *lord* and *servant* do: the text says so. A system that
-# ranks applications by such vectors would learn it too (Bolukbasi et al. 2016, Caliskan et al. 2017), and a test of
-# similarity does not show it. But look again. Words of the plays are all above 0, and words of the news below. There
-# was hardly a *she* in the business news of 1987, so the direction from *he* to *she* is also the direction from the
-# news to the plays. A direction need not mean what you call it.
+# On the real text *queen*, *lady* and *nurse* lean more to *she* than *king*, *lord* and *servant* do: the text says
+# so. A system that ranks applications by such vectors would learn it too (Bolukbasi et al. 2016, Caliskan et al.
+# 2017), and a test of similarity does not show it. But look again. Words of the plays are all above 0, and words of
+# the news below. There is hardly a *she* in the business news of 1987, so the direction from *he* to *she* is also
+# the direction from the news to the plays. A direction need not mean what you call it.
 #
 # **Small lists, unknown words.** The pairs with unknown words were left out. Two papers with two vocabularies are
 # then judged on different pairs. Say how many were known, and compare on the common ones.
