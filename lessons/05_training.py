@@ -4,7 +4,7 @@
 # | | |
 # |---|---|
 # | Builds on | lessons 2 to 4: gradients, a network, cross-entropy |
-# | You will have | Adam from an empty file, and the network of lesson 4 with a fifth of its errors |
+# | You will have | Adam from an empty file, and the network of lesson 4 with less than half of its errors |
 # | Time | 90 minutes, of which 40 seconds are computing |
 # | Memory | 0.3 GB |
 #
