@@ -173,14 +173,16 @@ def _run(root: Path, ids: list[str], watch) -> dict[str, dict]:
 
 def _wait(process, out: Path, watch) -> bool:
     """Wait for the process to end, as long as something is written to `out` now and then; whether it did."""
-    size, since = -1, time.monotonic()
+    size, waited, before = -1, 0.0, time.monotonic()
     while process.poll() is None:
         if out.stat().st_size != size:
-            size, since = out.stat().st_size, time.monotonic()
+            size, waited = out.stat().st_size, 0.0
             watch(_events(out))
-        elif time.monotonic() - since > PATIENCE:
+        elif waited > PATIENCE:
             return False
         time.sleep(0.05)
+        now = time.monotonic()
+        waited, before = waited + min(now - before, 1), now  # a laptop may have slept
     return True
 
 
