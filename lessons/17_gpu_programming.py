@@ -795,8 +795,8 @@ if emulated:
 # **In the course kit**
 #
 # To be written in the library itself, and checked with `minigrad course test 17.1`: 17.1 *Every lane gets the
-# sum*, 17.2 *A coalesced matrix product*, 17.3 *Tiles in shared memory*, 17.4 *A warp's softmax*, 17.5 *Eight
-# by eight in registers*.
+# sum*, 17.2 *A coalesced matrix product*, 17.3 *Tiles in shared memory*, 17.4 *A warp's softmax, on the way
+# back*, 17.5 *Eight by eight in registers*.
 
 # %% [markdown]
 # ## Answers

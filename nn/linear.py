@@ -25,9 +25,9 @@ class Linear(Module):
 
     def reset_parameters(self) -> None:
         """Draw new initial values."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # a = √5 makes the bound 1/√fan_in
+        bound = 1 / math.sqrt(max(self.in_features, 1))
+        init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:
-            bound = 1 / math.sqrt(max(self.in_features, 1))
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input, activation: str | None = None):
