@@ -194,6 +194,19 @@ def flash_attention(names):
     assert np.allclose(names["of_ones"]["ours"], 1)
 
 
+def precision_and_memory(names):
+    assert names["all_equal"]
+    assert names["sums"]["float16"][-1] == 2048 < names["sums"]["float16, Kahan"][-1] == len(names["ones"])
+    assert names["sums"]["bfloat16"][-1] == 256
+    assert (names["halves"]["0.weight"] == 0).all()
+    assert (names["scaled"]["0.weight"] == 0).mean() < 0.1
+    assert names["same_scales"]
+    assert min(names["peaks"]) < 0.8 * names["whole"]
+    assert names["sizes"]["lookup"] < names["sizes"]["one-hot"]
+    assert names["hers"][-1] > 0.99 * names["hers"][0]  # the planted bug
+    assert names["right"][-1] < 0.5 * names["right"][0]
+
+
 def trust(names):
     assert names["counterexample"] == (1, 2)
     assert min(names["errors"]["float64"]) < 1e-8 < 1e-6 < min(names["errors"]["float32"])
@@ -227,6 +240,7 @@ NUMBERS = {
     16: generation,
     17: gpu_programming,
     18: flash_attention,
+    19: precision_and_memory,
     20: trust,
 }
 
