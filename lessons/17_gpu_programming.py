@@ -256,7 +256,7 @@ def intensity(rows, columns):
     return rows * columns / (rows + columns)
 
 
-# bytes/s of memory, float32 operations/s, bf16 operations/s of tensor cores: the makers' figures, without sparsity
+# Memory's bytes/s, float32 operations/s, tensor cores' bf16 operations/s (dense): NVIDIA's figures.
 GPUS = {
     "H100 SXM": (3.35e12, 66.9e12, 989e12),
     "H200": (4.8e12, 66.9e12, 989e12),
@@ -399,7 +399,7 @@ def turns_of_four(words):
     return sum(turns((part[:, None] + np.arange(4)).ravel()) for part in words.reshape(4, 8))
 
 
-# Steps 1 and 2 have no shared memory: their loads from global memory, counted above, pass through the same unit.
+# Steps 1 and 2 have none: their loads from global memory, counted above, pass the same unit.
 counts = {"naive": (sum(by_row), 1), "coalesced": (sum(by_column), 1)}
 
 # Step 3: a warp is one row of c, so it reads one number of a's tile and 32 neighbours of b's.
@@ -413,7 +413,7 @@ x, y = lane % 16 * 8, lane // 16 * 8
 of_a, of_b = [turns((y + i) * 8) for i in range(8)], [turns(x + i) for i in range(8)]
 counts["tile_2d"] = sum(of_a) + sum(of_b), 64
 
-# Step 6: the same lanes. a's tile is transposed, so the 8 numbers of a lane lie side by side: two loads of four.
+# Step 6: the same lanes. a's tile is transposed: a lane's 8 numbers are two loads of four.
 of_a, of_b = (turns_of_four(first) + turns_of_four(first + 4) for first in (y, x))
 counts["vectorised"] = of_a + of_b, 64
 
@@ -507,7 +507,8 @@ plt.show()
 ONE_WARP = """
 #include "tensor_core.cuh"
 
-extern "C" __global__ void one_warp(const fp16 *a, const fp16 *b, float *c) {  // a (16, 16), b (16, 8), c (16, 8)
+// a (16, 16), b (16, 8), c (16, 8), row after row
+extern "C" __global__ void one_warp(const fp16 *a, const fp16 *b, float *c) {
     int g = threadIdx.x / 4, t = threadIdx.x % 4;
     unsigned of_a[4], of_b[2];
     for (int r = 0; r < 4; r++) {

@@ -38,10 +38,8 @@ device = cuda.find_device()
 
 # %%
 for tokens in (1024, 4096, 16384, 65536):
-    matrix, inputs = 4 * tokens**2, 4 * 4 * tokens * 64
-    print(
-        f"T = {tokens:6}: S takes {matrix / 1e6:8.0f} MB a head, Q, K, V and O {inputs / 1e6:3.0f} MB"
-    )
+    matrix, others = 4 * tokens**2 / 1e6, 4 * 4 * tokens * 64 / 1e6
+    print(f"T = {tokens:6}: S has {matrix:8.0f} MB a head, Q, K, V and O {others:3.0f} MB")
 
 # %% [markdown]
 # Nobody ever looks at $S$ and $P$. They are made, read once, and thrown away. And training keeps them for the
@@ -77,7 +75,7 @@ for tokens in (1024, 4096, 16384, 65536):
 
 # %%
 def online(row):
-    """The maximum of a row and the sum of e^(x - maximum), in one pass; and both after each number."""
+    """The maximum m of a row and the sum of e^(x - m), in one pass; and both after each number."""
     m, l, history = -np.inf, 0.0, []
     for x in row:
         new = max(m, x)
@@ -158,7 +156,7 @@ for i, j in np.ndindex(tiles, tiles):
     name = ("–", "mask", f"{j + 1}")[int(kind[i, j])]
     ax.text(j, i, name, ha="center", va="center", fontsize=7)
 ax.add_patch(plt.Rectangle((-0.5, 4.5), 6, 1, fill=False, lw=2))
-note = "a block of queries meets the keys\nfrom left to right, tile 1, 2, 3 …;\nits m, l and o go along"
+note = "a block of queries meets the keys\nfrom left to right: tile 1, 2, 3 …\nIts m, l and o go along."
 ax.annotate(note, (5.6, 5), (8.2, 5), arrowprops={"arrowstyle": "->"}, va="center")
 ax.text(8.2, 1, "– is not computed at all", va="center")
 ax.set_xlabel("tiles of keys", x=0.25)
@@ -391,7 +389,7 @@ show_source(f"{CUDA}/attention.cu:attention_tiled", f"{CUDA}/attention.cu:attent
 
 # %%
 def both_ways(backend, q, k, v, grad, causal):
-    """Output, log-sum-exp and the three gradients by the kernels of that backend, as numpy arrays."""
+    """Output, log-sum-exp and the three gradients by that backend, as numpy arrays."""
     offset = 0 if causal else None  # query i sees the keys up to i + offset
     settings = None, offset, q.shape[-1] ** -0.5, 0.0, 0  # mask, offset, scale, no dropout
     arrays = [devices.move(x, "cuda" if backend == "cuda" else "cpu") for x in (q, k, v, grad)]
@@ -473,10 +471,8 @@ goal(f"time saved at T = {lengths[-1]}, times", speedup, at_least=2)
 T, d = 4096, 64
 through_memory = {"with the matrix": 4 * T**2 + 4 * T * d, "by tiles": 4 * T * d}
 for name, numbers in through_memory.items():
-    operations_a_byte = 4 * T**2 * d / (2 * numbers)  # fp16: 2 bytes a number
-    print(
-        f"{name:16}: {numbers / 1e6:6.1f} million numbers, {operations_a_byte:7.0f} operations a byte"
-    )
+    intensity = 4 * T**2 * d / (2 * numbers)  # operations a byte, with 2 bytes a number
+    print(f"{name:16}: {numbers / 1e6:6.1f} million numbers, {intensity:7.0f} operations a byte")
 print("an H100's tensor cores want", round(989e12 / 3.35e12), "operations a byte (lesson 17)")
 
 # %% [markdown]
@@ -589,13 +585,13 @@ plt.show()
 
 # %%
 excess = of_ones["the colleague's"] - 1
-first_is_largest = scores(q, k, np.arange(len(q)), np.arange(len(q)), False).argmax(1) < 64
+everything = np.arange(len(q))
+first_is_largest = scores(q, k, everything, everything, causal=False).argmax(1) < 64
+print(f"ours: {np.abs(of_ones['ours'] - 1).max():.0e} from 1")
 print(
-    f"ours: {np.abs(of_ones['ours'] - 1).max():.0e} from 1; the colleague's up to {excess.max():.2f} above it"
+    f"the colleague's: up to {excess.max():.2f} above 1, {np.isclose(excess, 0).mean():.1%} right"
 )
-print(
-    f"right queries {np.isclose(excess, 0).mean():.3f}, maximum in the first tile {first_is_largest.mean():.3f}"
-)
+print(f"queries whose largest score is in the first tile: {first_is_largest.mean():.1%}")
 assert wrong[60] < 1e-12 < 1e-3 < wrong[1000]
 assert (np.isclose(excess, 0) == first_is_largest).all()
 
