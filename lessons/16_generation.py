@@ -478,7 +478,7 @@ plt.show()
 #
 # Because of the mask, $h_i$ depends on places up to $i$ only. A new token at the end changes *none* of the earlier
 # $h_i$, so none of their keys and values. And of the earlier queries nothing is needed any more. So keep all keys and
-# values, compute one new row of each, and let the one new query look at all:
+# values, compute one new row of each, and let the one new query look at all (the division by $\sqrt{d}$ is left out):
 #
 # $$ y_t = \sum_i a_i v_i \qquad a = \text{softmax}(q_t \cdot k_1, \ldots, q_t \cdot k_t) $$
 #

@@ -87,7 +87,7 @@ plt.show()
 #
 # Here the 1 is missing, so the numbers go down to 0 in equal steps of $2^{-24} = 6 \cdot 10^{-8}$. Below is nothing.
 #
-# bfloat16 is simply the upper half of a float32: add sixteen zero bits and you have it.
+# bfloat16 is the upper half of a float32: add sixteen zero bits and you have it.
 
 # %% [markdown]
 # ## The smallest code: decoding by hand
@@ -410,9 +410,13 @@ final = {name: np.mean(losses[-20:]) for name, (losses, _) in runs.items()}
 goal("mean squared error with float16 and scaling", final["float16, scaled"], at_most=0.002)
 
 # %% [markdown]
-# Without scaling only the last layer learns. Nothing fails, the curve looks like a slow training. With scaling it
-# lies on that of float32. On the right the factor climbs until something overflows, and is halved. bfloat16 needs
-# no scaler, its range is wide enough; it pays with digits.
+# Without scaling the lower layers stay nearly as they were drawn. The last one alone mixes the curves that it finds
+# there, and slowly gets somewhere. That is the danger: nothing fails, it looks like a training that needs more
+# time. With scaling the curve lies on that of float32. (All overshoot at first, because Adam's steps of 0.003 are
+# large for weights of 0.001.)
+#
+# On the right the factor climbs until something overflows, and is halved. bfloat16 needs no scaler, its range is wide
+# enough. It pays with digits: at the end it is a little above the others.
 
 # %% [markdown]
 # ## Memory: what is kept for the way back
@@ -529,7 +533,7 @@ for k, (peak, seconds) in zip(segments, measured):
     )
 right.axhline(4 / 3, color="0.5", linestyle=":")
 right.set_xlim(0, max(whole, *peaks) * 1.2)
-right.set_ylim(0)
+right.set_ylim(0, 1.25 * max(seconds / whole_seconds for _, seconds in measured))
 right.set_xlabel("arrays kept")
 right.set_ylabel("time, that without = 1")
 plt.show()
@@ -586,7 +590,7 @@ print(slow.table(4), "\n\n", quick.table(4), sep="")
 assert np.allclose(slow_gradient, quick_gradient, atol=1e-6)
 
 # %% [markdown]
-# Read it from left to right. One `MatMul` has nearly all the time *of the operations*, and nearly all operations,
+# Read it from left to right. One `MatMul` has most of the time, and nearly all of the arithmetic,
 # though every product but one in five thousand is a product with zero. The last line counts what is outside of
 # them: making the one-hot vectors is not an operation of the library, so it is there. A lookup takes 64 numbers for
 # each word and gives the same gradients.
@@ -643,7 +647,7 @@ print(
 # **Small** (5 minutes each)
 #
 # 1. Which float16 has the bits 0 10000 1000000000? And what bits has $-0.375$?
-# 2. What is the largest float16, and what is the largest product of two numbers below 300?
+# 2. What is the largest float16, and what becomes of $300 \cdot 300$?
 # 3. Where does a running sum of 0.5 stall in float16?
 #
 # **Medium** (20 minutes each)
@@ -692,6 +696,8 @@ assert right[-1] < 0.5 * hers[-1]
 # - W. Kahan, *Further remarks on reducing truncation errors*, Communications of the ACM 8, 1965.
 # - N. Higham, *Accuracy and Stability of Numerical Algorithms*, SIAM 2002: chapter 4, sums.
 # - T. Chen, B. Xu, C. Zhang, C. Guestrin, *Training deep nets with sublinear memory cost*, arXiv:1604.06174, 2016.
+# - A. Griewank, *Achieving logarithmic growth of temporal and spatial complexity in reverse automatic
+#   differentiation*, Optimization Methods and Software 1, 1992.
 # - V. Korthikanti et al., *Reducing activation recomputation in large Transformer models*, arXiv:2205.05198, 2022.
 #
 # Next: lesson 20, whom to trust.
