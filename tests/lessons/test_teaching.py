@@ -40,6 +40,13 @@ def rows(after: str, columns: int) -> list[list[str]]:
     return found
 
 
+def expanded(exercises: str) -> list[str]:
+    """ "1.1 to 1.4" as its four exercises."""
+    first, _, last = exercises.partition(" to ")
+    numbers = list(EXERCISES)
+    return numbers[numbers.index(first) : numbers.index(last or first) + 1]
+
+
 def test_every_exercise_it_names_exists():
     named = set(re.findall(r"\b[1-9]\d?\.\d\b", PROSE)) | set(re.findall(r"\b[1-9]\d?\.\d\b", "\n".join(blocks("sh"))))
     assert len(named) > 40
@@ -62,9 +69,7 @@ def test_a_syllabus(weeks):
     for _, new, exercises, _, hours in table:
         new = [int(n) for n in new.split(", ")]
         met += new
-        exercises = (
-            [n for n in EXERCISES if EXERCISES[n].lesson in new] if exercises == "all" else exercises.split(", ")
-        )
+        exercises = [n for part in exercises.split(", ") for n in expanded(part)]
         due += exercises
         assert {EXERCISES[number].lesson for number in exercises} <= set(met)
         minutes = sum(MINUTES[n] for n in new) + sum(EXERCISES[number].minutes for number in exercises)
