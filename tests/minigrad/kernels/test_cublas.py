@@ -73,6 +73,19 @@ def test_products_in_a_graph(dtype, shapes, transposed):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shapes", [((3, 5), (5, 4)), ((2, 6, 3, 5), (6, 5, 1)), ((7, 1, 8), (8, 9))])
+def test_batches_in_half_precision(dtype, shapes):
+    """cupy's own product does not take them in bfloat16."""
+    a, b = (mg.randn(*shape, device="cuda").astype(dtype) for shape in shapes)
+    expected = a.cpu().astype("float64") @ b.cpu().astype("float64")
+    found = (a @ b).cpu()
+    assert found.dtype == a.dtype
+    tolerance = {"float16": 2e-2, "bfloat16": 1e-1}[dtype]
+    np.testing.assert_allclose(found.numpy().astype(float), expected.numpy(), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.gpu
 def test_what_reads_a_number_back_cannot_be_recorded():
     x = mg.ones(3, device="cuda")
     graph = mg.CudaGraph(lambda: x * x.sum().item())
