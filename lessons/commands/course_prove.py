@@ -11,7 +11,7 @@ from lessons.course.judging import Limits
 from lessons.course.proving import Proof, prove
 from models.errors import UserError
 
-ROW = "{:>8}  {:44}  {:>6}  {:>6}  {:>7}  {:>6}"
+ROW = "{:>8}  {:44}  {:>6}  {:>6}  {:>7}  {:>6}  {:>7}"
 
 
 def main(argv: list[str]) -> int:
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         raise UserError("minigrad course prove: --workers, --time and --memory must be above 0")
     found = Course(arguments.root) if arguments.root else course()
     exercises = found.selected(arguments.numbers)
-    print(ROW.format("exercise", "", "points", "tests", "planted", "caught"))
+    print(ROW.format("exercise", "", "points", "tests", "planted", "caught", "seconds"))
     started = time.monotonic()
     limits = Limits(arguments.time, arguments.memory)
     proofs = prove(found, exercises, arguments.workers, limits, when_done=_print)
@@ -59,11 +59,10 @@ def main(argv: list[str]) -> int:
 def _print(proof: Proof) -> None:
     exercise = proof.exercise
     title = exercise.title if len(exercise.title) <= 44 else f"{exercise.title[:43]}…"
-    print(
-        ROW.format(
-            exercise.number, title, exercise.points, proof.checks, proof.planted, proof.caught
-        )
-    )
+    numbers = exercise.points, proof.checks, proof.planted, proof.caught, f"{proof.seconds:.1f}"
+    print(ROW.format(exercise.number, title, *numbers))
+    for mistake in proof.loops:
+        print(f"          caught because it took too long: {mistake}")
     for problem in proof.problems:
         print(f"          {problem}")
     sys.stdout.flush()

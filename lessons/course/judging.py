@@ -25,17 +25,22 @@ from lessons.course.judge.oracles import oracle_imports
 from lessons.course.trees import CACHE, PACKAGES, Reference
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "CXX", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-MOST_TIME_OUTS = 2
 ROOM_FOR_TREES = 1 << 30  # bytes
 COSTLY = {"import", "answers", "peeking"}  # no accidents: what they are found in gets no points
 
 
 @dataclass(frozen=True)
 class Limits:
-    """seconds of wall-clock time and gigabytes of address space, for the trial of one exercise."""
+    """Of the trial of one exercise.
+
+    seconds    of wall-clock time
+    memory     gigabytes of address space
+    time_outs  after so many tests that took too long the others are not tried any more
+    """
 
     seconds: float = 60
     memory: float = 4
+    time_outs: int = 2
 
 
 @dataclass
@@ -204,7 +209,7 @@ class _Trial:
                 break
             ids.remove(culprit)
             time_outs += timed_out
-            if time_outs == MOST_TIME_OUTS:
+            if time_outs == self.limits.time_outs:
                 for test in ids:
                     self.found.why[test] = "not run: time was up"
                 break

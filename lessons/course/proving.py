@@ -17,6 +17,7 @@ from lessons.course.trees import Reference
 
 WRONG_ANSWERS = "lessons/wrong_answers.toml"
 FEWEST = 3  # mistakes an exercise must catch
+FOR_A_MISTAKE = 60  # seconds: what loops has lost its points
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Proof:
     """What was seen of an exercise.
 
     problems  what must be mended, a line each
+    loops     mistakes that were caught because they took too long
+    seconds   of all trials
     """
 
     exercise: Exercise
@@ -41,6 +44,7 @@ class Proof:
     planted: int
     caught: int = 0
     problems: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -128,14 +132,19 @@ def prove(
     with Judges(workers) as judges:
         library = Reference(course.root, judges.home)
 
-        def judge(exercise: Exercise, files: dict[str, str], keep: bool = False) -> Verdict:
+        def judge(exercise: Exercise, files: dict[str, str]) -> Verdict:
+            checks, short = course.checks(exercise), min(limits.seconds, FOR_A_MISTAKE)
             return judges.judge(
-                exercise, course.checks(exercise), library, files, limits, trusted=keep
+                exercise, checks, library, files, Limits(short, limits.memory, time_outs=1)
             )
+
+        def judge_library(exercise: Exercise, files: dict[str, str]) -> Verdict:
+            checks = course.checks(exercise)
+            return judges.judge(exercise, checks, library, files, limits, trusted=True)
 
         # The library itself first: what numba compiles for it is there for all the others.
         solved = {
-            e.number: judges.pool.submit(judge, e, variants[e.number].pop("reference"), True)
+            e.number: judges.pool.submit(judge_library, e, variants[e.number].pop("reference"))
             for e in exercises
         }
         tried = {
@@ -192,6 +201,8 @@ def _proof(
     for mistake, verdict in others.items():
         if verdict.share(checks) < 1:
             proof.caught += 1
+            if any("took longer than" in note for note in verdict.notes):
+                proof.loops.append(mistake.mistake)
         else:
             proof.problems.append(f"not caught: {mistake.mistake}")
     if proof.planted < FEWEST:
