@@ -632,7 +632,7 @@ print(f"nearest of its own kind {friends_share:.2f}, yours {smallest:.2f}, by ch
 #
 # **The bug.** `labels[0] = 1` marks the first *row*, not the first *column*. So one pair of each batch is told that
 # its neighbour and all its negatives are true, and all other pairs that everything is false, the true neighbour too.
-# Forty-nine of fifty learn to say *no*, and always to say *no* is easy: the loss falls near zero. It is the loss of
+# Forty-nine of fifty learn to say *no*, and always to say *no* is easy: the loss falls far. It is the loss of
 # another question. A loss can be compared only with the loss of the same question, and what counts is a number that
 # the loss does not know: here, the kinds.
 
