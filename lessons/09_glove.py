@@ -6,7 +6,7 @@
 # | Builds on | lessons 5, 7 and 8: AdaGrad, vocabularies, skip-gram and PMI |
 # | You will have | GloVe by hand, four kinds of vectors from one text, and an honest comparison of them |
 # | Time | 85 minutes, of which 50 seconds are computing |
-# | Memory | 1.0 GB |
+# | Memory | 1.1 GB |
 #
 # Lesson 8 ended with vectors and a handful of nice neighbours. Nice examples prove nothing: somebody chose them. This
 # lesson learns vectors in a second way, from counts, and then measures: which are better, and how sure are we?
