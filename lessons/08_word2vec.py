@@ -553,10 +553,7 @@ for kind in kinds:
     right.plot(*places[chosen].T, markers[kind], markersize=6, label=kind, mec="black", mfc="0.8")
 for k in kinds:
     i = next(i for i, (_, kind) in enumerate(listed) if kind == k)
-    box = {"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8}
-    right.annotate(
-        listed[i][0], places[i], xytext=(6, 7), textcoords="offset points", fontsize=8, bbox=box
-    )
+    right.annotate(listed[i][0], places[i], xytext=(6, 7), textcoords="offset points", fontsize=8)
 right.margins(0.12)
 right.set_xlabel("first component")
 right.set_ylabel("second component")
