@@ -20,12 +20,7 @@ from lessons.course.trying import LIBRARY
 COMMANDS = {"__init__.py", "lesson.py", "course.py", "course_test.py"}
 COURSE = {"__init__.py", "cuda_bodies.py", "cutting.py", "errors.py", "exercises.py", "python_bodies.py"}  # fmt: skip
 COURSE |= {"reports.py", "testing.py", "trying.py"}
-TESTS = (
-    "tests/__init__.py",
-    "tests/conftest.py",
-    "tests/course/__init__.py",
-    "tests/course/expect.py",
-)
+TESTS = ("tests/__init__.py", "tests/conftest.py")
 TOOLS = ("pytest>=8", "hypothesis>=6.120")  # what the tests of the exercises need
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -104,7 +99,12 @@ def _copy_lessons(root: Path, tree: Path, parts: list[Lesson], notebooks: dict[s
 
 def _copy_tests(root: Path, tree: Path, exercises: list[Exercise]) -> None:
     judging = {test.partition("::")[0] for exercise in exercises for test in exercise.tests}
-    for path in sorted({*TESTS, *judging}):
+    helpers = {
+        path.relative_to(root).as_posix()
+        for path in (root / "tests" / "course").glob("*.py")
+        if not path.name.startswith("test_")
+    }
+    for path in sorted({*TESTS, *helpers, *judging}):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / path, tree / path)
 

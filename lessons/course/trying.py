@@ -46,7 +46,8 @@ class _Recorder:
 
     def pytest_exception_interact(self, node, call, report):
         if report.when == "collect":
-            self.send(event="broken", error=_told(call.excinfo.value))
+            error = call.excinfo.value
+            self.send(event="broken", error=_told(error.__cause__ or error))
 
     def pytest_runtest_logstart(self, nodeid):
         self.send(event="start", test=nodeid)

@@ -147,6 +147,17 @@ def test_a_function_that_is_gone(student):
     assert str(caught.value) == f"{FILE}: there is no function unsqueeze: its name and its parameters must stay"
 
 
+def test_a_file_of_tests_that_does_not_import(student, made):
+    path = made / "tests/course/test_01_tensors.py"
+    before = path.read_text()
+    try:
+        path.write_text(before.replace("from minigrad import ops", "from minigrad import oops"))
+        with pytest.raises(Broken, match=r"ImportError: cannot import name 'oops' from 'minigrad'"):
+            student.test("1.1")
+    finally:
+        path.write_text(before)
+
+
 def test_another_exercise_s_blank_is_named(student):
     einsum = KIT.exercise("1.4").write[0]
     student.write("\n    unsqueeze(x, 0)\n" + answer(einsum).lstrip("\n"), einsum)

@@ -52,11 +52,19 @@ def test_nothing_of_the_teachers(repository):
     teachers = [name for name in given if re.search(r"wrong|TEACH|prov|grad(e|ing)\b|judg|tree|handout", name)]
     assert [name for name in teachers if not name.startswith(LIBRARY)] == []
     assert sorted(name for name in given if "/" not in name) == [".gitignore", "LICENSE", "README.md", "pyproject.toml"]
-    assert {name for name in given if name.startswith("tests/")} == {
-        *("tests/__init__.py", "tests/conftest.py", "tests/course/__init__.py", "tests/course/expect.py"),
-        *(test.partition("::")[0] for exercise in KIT.exercises for test in exercise.tests),
-    }
-    assert "remove" not in given[TABLE].decode()
+    judging = {test.partition("::")[0] for exercise in KIT.exercises for test in exercise.tests}
+    tests = {name for name in given if name.startswith("tests/")}
+    assert {name for name in tests if "/test_" in name} == judging
+    assert {"tests/conftest.py", "tests/course/expect.py"} < tests
+    assert all(name.startswith("tests/course/") for name in tests - {"tests/__init__.py", "tests/conftest.py"})
+    assert "\nremove" not in given[TABLE].decode()
+
+
+@pytest.mark.slow
+def test_every_test_is_found_with_every_body_blank(repository):
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    result = subprocess.run(command, cwd=repository.root, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-2000:]
 
 
 def test_the_table_and_the_readme_tell_the_same_exercises(repository):
