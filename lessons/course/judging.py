@@ -25,6 +25,7 @@ from lessons.course.judge.oracles import oracle_imports
 from lessons.course.trees import CACHE, PACKAGES, Reference
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "CXX", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+MOST_TIME_OUTS = 2  # of an exercise
 ROOM_FOR_TREES = 1 << 30  # bytes
 COSTLY = {"import", "answers", "peeking"}  # no accidents: what they are found in gets no points
 
@@ -33,14 +34,14 @@ COSTLY = {"import", "answers", "peeking"}  # no accidents: what they are found i
 class Limits:
     """Of the trial of one exercise.
 
-    seconds    of wall-clock time
-    memory     gigabytes of address space
-    time_outs  after so many tests that took too long the others are not tried any more
+    seconds      of wall-clock time
+    memory       gigabytes of address space
+    one_failure  whether one test that fails is enough, and the others need not be tried
     """
 
     seconds: float = 60
     memory: float = 4
-    time_outs: int = 2
+    one_failure: bool = False
 
 
 @dataclass
@@ -209,7 +210,7 @@ class _Trial:
                 break
             ids.remove(culprit)
             time_outs += timed_out
-            if time_outs == self.limits.time_outs:
+            if time_outs == MOST_TIME_OUTS or self.limits.one_failure:
                 for test in ids:
                     self.found.why[test] = "not run: time was up"
                 break
@@ -249,6 +250,7 @@ class _Trial:
         return {
             "tree": str(tree),
             "tests": ids,
+            "one_failure": self.limits.one_failure,
             "files": sorted(self.changes),
             "functions": [[target.path, target.name] for target in self.exercise.write],
             "library": str(self.library.path),

@@ -132,10 +132,10 @@ def prove(
     with Judges(workers) as judges:
         library = Reference(course.root, judges.home)
 
-        def judge(exercise: Exercise, files: dict[str, str]) -> Verdict:
+        def judge(exercise: Exercise, files: dict[str, str], one_failure: bool) -> Verdict:
             checks, short = course.checks(exercise), min(limits.seconds, FOR_A_MISTAKE)
             return judges.judge(
-                exercise, checks, library, files, Limits(short, limits.memory, time_outs=1)
+                exercise, checks, library, files, Limits(short, limits.memory, one_failure)
             )
 
         def judge_library(exercise: Exercise, files: dict[str, str]) -> Verdict:
@@ -149,7 +149,7 @@ def prove(
         }
         tried = {
             e.number: {
-                name: judges.pool.submit(judge, e, files)
+                name: judges.pool.submit(judge, e, files, name != "blank")
                 for name, files in variants[e.number].items()
             }
             for e in exercises

@@ -26,6 +26,7 @@ def run(task: dict, send) -> None:
 
     task  tree       directory with the packages and the tests
           tests      node ids, from the tree's root
+          one_failure  whether one test that fails is enough, and the others are left out
           files      the student's files, from the tree's root
           functions  [path, qualified name] of the functions whose calls are counted
           library    where the links of the tree lead
@@ -46,6 +47,7 @@ def run(task: dict, send) -> None:
     watch.watch(str(tree), task, writable, lambda refusal: send({"event": "refused", **refusal}))
     calls = Calls(str(tree), [tuple(function) for function in task["functions"]])
     recorder = _Recorder(tree, (before, after), set(task["tests"]), calls, send)
+    recorder.one_failure = task["one_failure"]
     files = dict.fromkeys(test.partition("::")[0] for test in task["tests"])
     pytest.main([*PYTEST, f"--rootdir={tree}", before, *files, after], plugins=[recorder])
     send({"event": "done", **recorder.findings()})
@@ -85,6 +87,7 @@ class _Recorder:
         self.calls, self.send = calls, send
         self.alive = dict.fromkeys(canaries, 0)  # how many of the tests that must fail failed
         self.texts = []
+        self.one_failure = self.failed = False
         self.stdout, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115  for pytest's own reporter
 
     @pytest.hookimpl(trylast=True)
@@ -123,6 +126,12 @@ class _Recorder:
         if nodeid.partition("::")[0] not in self.canaries:
             self.send({"event": "started", "test": nodeid})
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item):
+        """True: nothing more is to be done for this test."""
+        is_canary = item.nodeid.partition("::")[0] in self.canaries
+        return True if self.failed and self.one_failure and not is_canary else None
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item):
         if "minigrad" in sys.modules:
@@ -149,6 +158,7 @@ class _Recorder:
             self.alive[canary] += report.failed and report.when == "call"
         elif report.when == "call" or not report.passed:
             message = _message(call.excinfo.value, self.tree) if call.excinfo else ""
+            self.failed |= not report.passed
             passed = report.passed and not hasattr(report, "wasxfail")
             self.send({"event": "test", "test": item.nodeid, "passed": passed, "message": message})
         return report
