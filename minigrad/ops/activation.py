@@ -60,7 +60,8 @@ class LeakyReLU(Function):
 
     def forward(self, x):
         self.save_for_backward(x)
-        return array_module(x).where(x > 0, x, x * x.dtype.type(self.slope))
+        y = array_module(x).where(x > 0, x, x * x.dtype.type(self.slope))
+        return y.astype(x.dtype, copy=False)  # cupy's is float32 for bfloat16
 
     def backward(self, grad):
         positive = unwrap(self.saved[0]) > 0

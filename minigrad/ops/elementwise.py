@@ -25,6 +25,8 @@ class Pow(Function):
         if self.parents[0] is not None:
             if isinstance(y, (int, float)):
                 dx = grad * y * (x if y == 2 else x ** (y - 1))
+            elif isinstance(y, np.generic):  # as which promoted() returns a number beside bfloat16
+                dx = grad * y * x ** type(y)(1 if y == 0 else y - 1)
             else:  # x^(y-1) is infinite at x = 0, y = 0, where the derivative is 0
                 dx = grad * y * x ** where(unwrap(y) == 0, unwrap(y) * 0 + 1, y - 1)
         if self.parents[1] is not None:
@@ -185,7 +187,10 @@ class Where(Function):
     def forward(self, x, y):
         x, y = promoted(x, y)
         arrays = (x, y) if hasattr(x, "dtype") or hasattr(y, "dtype") else (DEFAULT_DTYPE.type(x), y)
-        return array_module(self.condition).where(self.condition, *arrays)
+        z = array_module(self.condition).where(self.condition, *arrays)
+        if all(getattr(each, "dtype", z.dtype).kind == "V" for each in arrays):
+            return z.astype(arrays[0].dtype, copy=False)  # cupy's is float32
+        return z
 
     def backward(self, grad):
         zero = unwrap(grad).dtype.type(0)

@@ -162,7 +162,8 @@ class Triangle(Function):
 
     def forward(self, x):
         xp = array_module(x)
-        return xp.tril(x, self.diagonal) if self.lower else xp.triu(x, self.diagonal)
+        y = xp.tril(x, self.diagonal) if self.lower else xp.triu(x, self.diagonal)
+        return y.astype(x.dtype, copy=False)  # cupy's is float32 for bfloat16
 
     def backward(self, grad):
         return Triangle(self.diagonal, self.lower)(grad)

@@ -316,3 +316,30 @@ def test_tf32_rounds_the_factors():
         with mg.float32_matmul_precision(precision), kernels.use("cublas"):
             errors.append((a @ a - exact).abs().max().item())
     assert errors[0] < 1e-4 < errors[1] < 1
+
+
+KEPT = {
+    "where": lambda x: mg.where(x > 0, x, x * 2),
+    "where-number": lambda x: mg.where(x > 0, x, 0.5),
+    "masked_fill": lambda x: x.masked_fill(x > 0, 3),
+    "var": lambda x: x.var(dim=1),
+    "cube": lambda x: x**3,
+    "to the power of 0": lambda x: x**0,
+    "tril": lambda x: x.tril(),
+    "leaky_relu": lambda x: nn.functional.leaky_relu(x),
+    "dropout": lambda x: nn.functional.dropout(x, 0.5),
+}
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("name", KEPT)
+def test_bfloat16_stays_bfloat16(name, device):
+    """cupy's where, tril and triu make float32 of it; and it takes no numpy array of no dimension."""
+    mg.manual_seed(0)
+    numbers = np.random.default_rng(0).standard_normal((3, 4))
+    x = mg.tensor(numbers, dtype="bfloat16", device=device, requires_grad=True)
+    y = KEPT[name](x)
+    assert y.dtype == x.dtype
+    y.backward(mg.ones_like(y))
+    assert x.grad.dtype == x.dtype
+    assert np.isfinite(x.grad.cpu().astype("float32").numpy()).all()

@@ -22,7 +22,8 @@ def dropout(x, p, seed):
     xp = array_module(x)
     threshold, factor = threshold_and_factor(p)
     kept = keep(xp.arange(x.size, dtype=xp.uint64), threshold, *keys(seed)).reshape(x.shape)
-    return xp.where(kept, x * x.dtype.type(factor), x.dtype.type(0))
+    y = xp.where(kept, x * x.dtype.type(factor), x.dtype.type(0))
+    return y.astype(x.dtype, copy=False)  # cupy's is float32 for bfloat16
 
 
 def keep(index, threshold, key_1, key_2):
