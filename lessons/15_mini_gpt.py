@@ -5,8 +5,8 @@
 # |---|---|
 # | Builds on | lessons 4, 5 and 7: cross-entropy, AdamW, characters; lesson 14: the Transformer block |
 # | You will have | a GPT that writes like a play, and a ladder of losses to judge any language model by |
-# | Time | 90 minutes, of which 60 seconds are computing |
-# | Memory | 0.6 GB |
+# | Time | 90 minutes, of which 90 seconds are computing |
+# | Memory | 0.3 GB |
 #
 # All the parts are there. Today you put them together, train them, and learn to tell from a few numbers
 # whether the training is right.
@@ -543,11 +543,11 @@ print(f"different groups of 5: {len(np.unique(groups(train_ids, 5))):,}")
 goal("loss on new text", result.loss, at_most=1.9)
 
 # %% [markdown]
-# Be fair to the tables. The GPT ends a little below the best of them, after half a minute of training, and the table
-# took a second. Count the entries, though: the groups of 5 in this text are a hundred thousand numbers, and
-# the loss on the counted text is far below that on new text. The table has nothing more to learn from this text
-# but the text itself. The GPT has read the text three times, its gap is small, and its curve still
-# falls. What would more computing buy?
+# Be fair to the tables. The GPT ends a little below the best of them, after less than a minute of training, and the
+# table took a second. Count the entries, though: the groups of 5 in this text are a hundred thousand numbers, and
+# the loss on the counted text is far below that on new text. The table has nothing more to learn from this text but
+# the text itself. The GPT has read the text three times, its gap is small, and its curve still falls. What would
+# more computing buy?
 
 # %% [markdown]
 # ## Scaling a little
@@ -689,12 +689,12 @@ print(f"counting single characters: {ladder['single characters']:.2f}")
 # %% [markdown]
 # ## Answers
 #
-# **The bug.** The shift was made twice. `TokenBatches` already gives targets that are one later, and `GPT` does
-# not shift. Her loss shifts again, so the model learnt to predict *two ahead*. That is a well-posed problem, so
-# the loss falls; but its floor is higher, and a text of every second character is
-# not a text. The test: her model, judged by what comes two later, is better than ours. Judged by the next character it
-# is worse than one that only counted single characters. The first entry of the log would have shown nothing: at the
-# start all targets are alike. Printing `x` and `y` as text, *as the loss sees them*, shows it.
+# **The bug.** The shift was made twice. `TokenBatches` already gives targets that are one later, and `GPT` does not
+# shift. Her loss shifts again, so the model learnt to predict *two ahead*. That is a well-posed problem, so the
+# loss falls; but its floor is higher, and a text of every second character is not a text. The test: her model,
+# judged by what comes two later, is better than ours. Judged by the next character it is worse than one that only
+# counted single characters. The first entry of the log would have shown nothing: at the start all targets are
+# alike. Printing `x` and `y` as text, *as the loss sees them*, shows it.
 
 # %%
 x, y = map(mg.tensor, next(TokenBatches(valid_ids, 64, context)))

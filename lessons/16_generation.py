@@ -5,8 +5,8 @@
 # |---|---|
 # | Builds on | lesson 15: a GPT and its loss; lesson 14: attention |
 # | You will have | every usual way to draw a text from a model, measured, and a cache that makes it quick |
-# | Time | 85 minutes, of which 45 seconds are computing |
-# | Memory | 0.5 GB |
+# | Time | 85 minutes, of which 55 seconds are computing |
+# | Memory | 0.3 GB |
 #
 # A language model gives probabilities. A text needs decisions. This lesson is about what lies between.
 

@@ -5,7 +5,7 @@
 # |---|---|
 # | Builds on | lesson 3: what an engine saves; lesson 5: training; lesson 11 helps: vanishing gradients |
 # | You will have | a training in 16 bits that reaches what 32 bits reach, in less memory, and a profile of it |
-# | Time | 85 minutes, of which 20 seconds are computing |
+# | Time | 85 minutes, of which 12 seconds are computing |
 # | Memory | 0.4 GB |
 #
 # Large models do not fit, and wait for memory more than for arithmetic. Half the bits are half the memory. This
