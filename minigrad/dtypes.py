@@ -6,6 +6,8 @@ let it go before Python's numbers as it does its own; what that takes is in this
 
 import numpy as np
 
+from minigrad.devices import array_module
+
 DEFAULT = np.dtype(np.float32)
 FLOATING = "fV"  # the kinds of floating dtypes; V is bfloat16's
 HALVES = ("float16", "bfloat16")
@@ -24,6 +26,19 @@ def as_dtype(dtype) -> np.dtype:
 def is_half(dtype) -> bool:
     """float16 or bfloat16."""
     return dtype.itemsize == 2 and dtype.kind in FLOATING
+
+
+def without_bfloat16(x):
+    """x, as float32 if it is bfloat16: cupy cannot sort that, scan it or add it at places."""
+    return x.astype(np.float32) if x.dtype.kind == "V" else x
+
+
+def add_at(buffer, index, values) -> None:
+    """buffer[index] += values, adding every time an element is named more than once."""
+    wide = without_bfloat16(buffer)
+    array_module(buffer).add.at(wide, index, without_bfloat16(values))
+    if wide is not buffer:
+        buffer[...] = wide
 
 
 def epsilon(dtype) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minigrad.devices import array_module, device_of, is_array, looks_at_values, move
-from minigrad.dtypes import FLOATING
+from minigrad.dtypes import FLOATING, add_at, without_bfloat16
 from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient, is_grad_enabled
 from minigrad.ops.reduce import ValuesAndIndices, dims
@@ -108,8 +108,7 @@ def _add_at(buffer, index, values) -> None:
     if _is_basic(index):
         buffer[index] += values
     else:
-        xp = array_module(buffer)
-        xp.add.at(buffer, index, values)
+        add_at(buffer, index, values)
 
 
 def _along(index, dim: int) -> tuple:
@@ -222,7 +221,7 @@ def _check_range(index, n: int, op: str) -> None:
 def sort(x, dim=-1, descending=False):
     """(values, indices) in ascending (or descending) order along dim; equal elements keep their order."""
     (d,) = dims(dim, x.ndim, "sort")
-    array = unwrap(x)
+    array = without_bfloat16(unwrap(x))
     xp = array_module(array)
     if descending:  # reversed input keeps equal elements in order after the second reversal
         n = array.shape[d]
@@ -238,7 +237,7 @@ def topk(x, k, dim=-1, largest=True):
     n = x.shape[d]
     if not 0 <= k <= n:
         raise ValueError(f"topk: k={k} of a dimension of size {n}; use 0 to {n}")
-    array = unwrap(x)
+    array = without_bfloat16(unwrap(x))
     xp = array_module(array)
     keyed = -array if largest else array
     if 0 < k < n:  # a partition finds the k in linear time; only they are sorted

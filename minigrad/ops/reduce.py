@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad.amp import for_sums
 from minigrad.devices import array_module
-from minigrad.dtypes import FLOATING, is_half
+from minigrad.dtypes import FLOATING, is_half, without_bfloat16
 from minigrad.function import Function
 from minigrad.ops.elementwise import abs_, exp, log, pow, sqrt, square, where
 from minigrad.tensor import Tensor, unwrap, wrap
@@ -115,7 +115,8 @@ class CumSum(Function):
         self.dim = dim
 
     def forward(self, x):
-        return x.cumsum(axis=self.dim, dtype=x.dtype)
+        wide = without_bfloat16(x)
+        return wide.cumsum(axis=self.dim, dtype=wide.dtype).astype(x.dtype, copy=False)
 
     def backward(self, grad):
         from minigrad.ops.shape import flip

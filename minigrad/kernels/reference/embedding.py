@@ -3,6 +3,7 @@
 import numpy as np
 
 from minigrad.devices import array_module, looks_at_values
+from minigrad.dtypes import add_at
 
 
 def embedding(weight, ids):
@@ -15,7 +16,8 @@ def embedding(weight, ids):
     if xp is np:
         return weight[ids]
     known = (ids >= 0) & (ids < len(weight))
-    return xp.where(known[..., None], weight[xp.where(known, ids, 0)], weight.dtype.type(np.nan))
+    rows = xp.where(known[..., None], weight[xp.where(known, ids, 0)], weight.dtype.type(np.nan))
+    return rows.astype(weight.dtype, copy=False)  # cupy's are float32 for bfloat16
 
 
 def embedding_backward(grad, ids, dweight, padding_idx):
@@ -30,7 +32,7 @@ def embedding_backward(grad, ids, dweight, padding_idx):
     ids, grad = ids.reshape(-1), grad.reshape(ids.size, grad.shape[-1])
     if padding_idx is not None:
         grad = grad * (ids != padding_idx)[:, None]
-    array_module(grad).add.at(dweight, ids, grad)
+    add_at(dweight, ids, grad)
     return dweight
 
 
