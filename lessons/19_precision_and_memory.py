@@ -518,28 +518,17 @@ left.set_xlabel("segments k")
 left.set_ylabel("arrays kept")
 left.set_ylim(0, 1.5 * whole)
 left.legend(fontsize=8)
-right.plot(peaks, [seconds / whole_seconds for _, seconds in measured], "o")
-right.plot(whole, 1, "D", color="black")
-right.annotate(
-    "without", (whole, 1), xytext=(-10, -14), ha="right", textcoords="offset points", fontsize=8
-)
-for k, (peak, seconds) in zip(segments, measured):
-    right.annotate(
-        f"k={k}",
-        (peak, seconds / whole_seconds),
-        xytext=(4, 5),
-        textcoords="offset points",
-        fontsize=8,
-    )
-right.axhline(4 / 3, color="0.5", linestyle=":")
-right.set_xlim(0, max(whole, *peaks) * 1.2)
-right.set_ylim(0, 1.25 * max(seconds / whole_seconds for _, seconds in measured))
-right.set_xlabel("arrays kept")
+right.plot(segments, [seconds / whole_seconds for _, seconds in measured], "o-", label="measured")
+right.axhline(4 / 3, color="0.2", linestyle="--", linewidth=1, label="4/3")
+right.axhline(1, color="0.5", linestyle=":", label="without checkpoints")
+right.set_xscale("log", base=2)
+right.set_xlabel("segments k")
 right.set_ylabel("time, that without = 1")
+right.set_ylim(0)
+right.legend(fontsize=8, loc="lower center")
 plt.show()
-print(
-    f"{whole:.0f} arrays without checkpoints, {min(peaks):.0f} with {segments[int(np.argmin(peaks))]} segments"
-)
+best = segments[int(np.argmin(peaks))]
+print(f"{whole:.0f} arrays without checkpoints, {min(peaks):.0f} with {best} segments")
 
 # %% [markdown]
 # ## Checked by finite differences
