@@ -364,7 +364,8 @@ start = [rng.standard_normal(shape) / shape[0] ** 0.5 for shape in shapes.values
 
 
 def train(steps, make, gradients, learning_rate=0.5):
-    """Gradient descent; make turns arrays into the engine's kind, gradients(loss, leaves) asks it."""
+    """Gradient descent; make turns arrays into the engine's kind, gradients(loss, leaves) asks
+    it."""
     parameters, losses = [value.copy() for value in start], []
     for _ in range(steps):
         leaves = [make(value) for value in parameters]

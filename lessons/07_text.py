@@ -237,7 +237,8 @@ def char_vocabulary(text):
 
 
 def words_of(text):
-    """Words, with inner apostrophes and hyphens (o'er, to-night), and marks of punctuation, each by itself."""
+    """Words, with inner apostrophes and hyphens (o'er, to-night), and marks of punctuation,
+    each by itself."""
     return re.findall(r"\w+(?:['’-]\w+)*|[^\w\s]", text.lower())
 
 
@@ -445,7 +446,8 @@ def merge(symbols, pair):
 
 
 def learn_merges(counts, steps):
-    """The pairs to join, in order, learnt from {word: how often}; an underscore marks the end of a word."""
+    """The pairs to join, in order, learnt from {word: how often}; an underscore marks the end
+    of a word."""
     spelt = {(*word, "_"): n for word, n in counts.items()}
     merges = []
     for _ in range(steps):

@@ -179,7 +179,8 @@ def sigmoid(x):
 
 
 def step(v_table, u_table, words, neighbours, negatives, rate):
-    """A step down the gradient for pairs (n,), (n,) with negatives (n, k); the mean loss before it."""
+    """A step down the gradient for pairs (n,), (n,) with negatives (n, k); the mean loss before
+    it."""
     outputs = np.column_stack([neighbours, negatives])  # (n, 1 + k)
     labels = np.zeros(outputs.shape)
     labels[:, 0] = 1

@@ -69,7 +69,8 @@ row_sums = np.bincount(cells.rows, cells.counts, len(vocabulary))
 
 
 def shares(word, others):
-    """P of each of the others beside the word; a hundredth is added to each count, because ln 0 is no number."""
+    """P of each of the others beside the word; a hundredth is added to each count, because ln 0
+    is no number."""
     i = vocabulary.index[word]
     row = np.zeros(len(vocabulary))
     here = cells.rows == i
@@ -165,7 +166,8 @@ def count_pairs(sentences, V, window):
 
 
 def fit(tables, rows, columns, counts, epochs, rate=0.05, x_max=10, alpha=0.75):
-    """Fit w (V, d), u (V, d), b (V,), c (V,) in place, cell after cell; the mean loss of a cell in each epoch."""
+    """Fit w (V, d), u (V, d), b (V,), c (V,) in place, cell after cell; the mean loss of a cell
+    in each epoch."""
     w, u, b, c = tables
     sums = [np.ones_like(table) for table in tables]  # AdaGrad's s starts at 1
     losses = []
@@ -322,7 +324,8 @@ print(sum(len(questions) for _, questions in analogy_sections), "analogies")
 
 # %%
 def by_svd(cells, V, dim, neighbours=3000, smoothing=0.75):
-    """Vectors (V, dim) from positive PMI: U √S of its largest singular values, found by subspace iteration."""
+    """Vectors (V, dim) from positive PMI: U √S of its largest singular values, found by
+    subspace iteration."""
     near = cells.columns < neighbours
     rows, columns, X = cells.rows[near], cells.columns[near], cells.counts[near]
     by_row = np.bincount(rows, X, V)
@@ -371,7 +374,8 @@ vectors = (
 
 # %%
 def judged(vectors, pairs):
-    """Spearman's correlation over the known pairs, the 95 % interval of the bootstrap, and how many are known."""
+    """Spearman's correlation over the known pairs, the 95 % interval of the bootstrap, and how
+    many are known."""
     known = [(p, q, score) for p, q, score in pairs if p in vectors and q in vectors]
     cosines = np.array([vectors.similarity(p, q) for p, q, _ in known])
     scores = np.array([score for *_, score in known])

@@ -48,7 +48,8 @@ rng = np.random.default_rng(0)
 
 # %%
 def python_reference():
-    """Paragraphs of Python's reference and the chapter of each: (train, test), lists of (text, label)."""
+    """Paragraphs of Python's reference and the chapter of each: (train, test), lists of (text,
+    label)."""
     from pydoc_data.topics import topics
 
     chapters = ["specialnames", "compound", "types", "string-methods"]
@@ -336,7 +337,8 @@ plt.show()
 
 # %%
 def conv_max(x, W, b):
-    """x (time, d), W (filters, d, width), b (filters,): each filter's strongest response, and where it is."""
+    """x (time, d), W (filters, d, width), b (filters,): each filter's strongest response, and
+    where it is."""
     width = W.shape[2]
     padded = np.pad(
         x, ((width - 1, width - 1), (0, 0))
@@ -497,7 +499,8 @@ print(f"what is frequent in it looks {1 + pretended / has:.1f} times rarer than 
 
 # %%
 def precision_recall_curve(true, score):
-    """Precision and recall if the k texts with the highest scores are given the class, for k = 1, 2, ..."""
+    """Precision and recall if the k texts with the highest scores are given the class, for k =
+    1, 2, ..."""
     hits = true[np.argsort(-score, kind="stable")].cumsum()
     return hits / np.arange(1, len(true) + 1), hits / true.sum()
 
@@ -540,7 +543,8 @@ plt.show()
 
 # %%
 def bootstrap(first, second, draws):
-    """Differences (draws, 2) in accuracy and macro-F1 of two classifiers, each on texts drawn anew."""
+    """Differences (draws, 2) in accuracy and macro-F1 of two classifiers, each on texts drawn
+    anew."""
     size, k = len(test_y), len(classes)
     differences = []
     for _ in range(draws):

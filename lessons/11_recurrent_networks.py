@@ -116,7 +116,8 @@ def rnn(x, h, W_ih, W_hh, b):
 
 
 def rnn_backward(g, x, states, W_ih, W_hh):
-    """Gradients by x, the initial state, W_ih, W_hh and b, for g (time, batch, hidden), those by the states."""
+    """Gradients by x, the initial state, W_ih, W_hh and b, for g (time, batch, hidden), those
+    by the states."""
     dx, dW_ih, dW_hh, db = np.zeros_like(x), np.zeros_like(W_ih), np.zeros_like(W_hh), 0
     from_the_future = np.zeros_like(states[0])
     for t in reversed(range(len(x))):

@@ -290,7 +290,8 @@ def set_forget_bias(lstm, value):
 
 
 def reach(network, steps=60):
-    """The size of the gradient by the input k steps before the last, for k = 0, 1, ..., as a share of the first."""
+    """The size of the gradient by the input k steps before the last, for k = 0, 1, ..., as a
+    share of the first."""
     inputs = mg.tensor(0.2 * rng.standard_normal((steps + 1, 16, 8)), requires_grad=True)
     output, _ = network(inputs)
     (output[-1] * mg.tensor(rng.standard_normal(output[-1].shape))).sum().backward()
@@ -410,7 +411,8 @@ def made_up_chinese(sentences=3000):
 
 
 def texts():
-    """English and Chinese; of the Chinese reviews each once, since the source repeats half of them."""
+    """English and Chinese; of the Chinese reviews each once, since the source repeats half of
+    them."""
     if not fast():
         try:
             reviews = dict.fromkeys(corpora.text("chinese-reviews").splitlines())

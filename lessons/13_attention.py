@@ -45,7 +45,8 @@ longest = 14 if not fast() else 6
 
 
 def backwards(lengths):
-    """Random words of these lengths as rows of ids from 2 on, filled up with 0, and the same words backwards."""
+    """Random words of these lengths as rows of ids from 2 on, filled up with 0, and the same
+    words backwards."""
     words = np.full((len(lengths), max(lengths)), PAD)
     reversed_words = words.copy()
     for i, n in enumerate(lengths):
@@ -69,9 +70,11 @@ print("read:", *words, "\nwrite:", *answers)
 
 # %%
 class Translator(nn.Module):
-    """Ids (batch, time) to logits (batch, answer time, vocabulary). 0 fills up the rows, 1 starts an answer.
+    """Ids (batch, time) to logits (batch, answer time, vocabulary).
 
-    attention  takes (queries, keys, key_padding_mask=…) and gives (contexts, weights); None: the summary is all
+    0 fills up the rows, and 1 starts an answer.
+    attention  takes (queries, keys, key_padding_mask=…) and gives (contexts, weights);
+               None: the summary is all
     """
 
     def __init__(self, vocabulary, size, attention=None):
@@ -84,7 +87,8 @@ class Translator(nn.Module):
         self.output = nn.Linear(size, vocabulary)
 
     def encode(self, source):
-        """A state for each letter (batch, time, size), the summary (batch, size), and True where padding is."""
+        """A state for each letter (batch, time, size), the summary (batch, size), and True
+        where padding is."""
         padding = source == PAD
         packed = pack_padded_sequence(
             self.embedding(mg.tensor(source)),
@@ -97,7 +101,8 @@ class Translator(nn.Module):
         return states, mg.cat([left, right], 1), padding
 
     def decode(self, given, encoded, state=None):
-        """Logits for the letters after those given, the weights of the attention, and the decoder's last state."""
+        """Logits for the letters after those given, the weights of the attention, and the
+        decoder's last state."""
         states, summary, padding = encoded
         start = summary.unsqueeze(0) if state is None else state
         hidden, state = self.decoder(self.embedding(mg.tensor(given)), start)
@@ -113,7 +118,8 @@ class Translator(nn.Module):
 
 
 def train(model, make_batch, steps, learning_rate=4e-3):
-    """Adam on fresh batches (source, answer), each answer shifted by one place to be what the decoder is given."""
+    """Adam on fresh batches (source, answer), each answer shifted by one place to be what the
+    decoder is given."""
     optimizer = optim.Adam(model.parameters(), lr=learning_rate)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     losses = []
@@ -134,7 +140,8 @@ def train(model, make_batch, steps, learning_rate=4e-3):
 
 
 def translate(model, source, length):
-    """The likeliest letter at each step, fed back: ids (batch, length), and the weights (batch, length, source)."""
+    """The likeliest letter at each step, fed back: ids (batch, length), and the weights (batch,
+    length, source)."""
     given, state, written, looked = np.full((len(source), 1), START), None, [], []
     with mg.no_grad():
         encoded = model.encode(source)

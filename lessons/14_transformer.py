@@ -130,7 +130,8 @@ def split(x, heads):
 
 
 def multihead(x, source, heads, W_in, b_in, W_out, b_out, hidden=False):
-    """Attention of x (batch, queries, d) to source (batch, keys, d); W_in stacks the matrices for Q, K and V."""
+    """Attention of x (batch, queries, d) to source (batch, keys, d); W_in stacks the matrices
+    for Q, K and V."""
     W, b = np.split(W_in, 3), np.split(b_in, 3)
     q, k, v = (split(y @ W[i].T + b[i], heads) for i, y in enumerate((x, source, source)))
     scores = q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1])
@@ -268,7 +269,8 @@ print("layer norm: the derived gradient is the library's")
 
 # %%
 def gradients_of_layers(depth, norm_first):
-    """The size of the gradient by each layer's linear2.weight, and of the stream after each layer, at the start."""
+    """The size of the gradient by each layer's linear2.weight, and of the stream after each
+    layer, at the start."""
     mg.manual_seed(3)
     options = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first}
     layers = [nn.TransformerEncoderLayer(64, 4, 256, **options) for _ in range(depth)]
@@ -372,7 +374,8 @@ print(
 
 # %%
 def who_sees_whom(function, source):
-    """Size of the derivative of each output (time, d) by each input (time, d): (outputs, inputs)."""
+    """Size of the derivative of each output (time, d) by each input (time, d): (outputs,
+    inputs)."""
     source = mg.tensor(source, requires_grad=True)
     output = function(source)
     rows = []
@@ -475,7 +478,8 @@ print("encoder layer, post-norm:", mg.gradcheck(post, [m]))
 
 # %%
 class Transformer(nn.Module):
-    """Ids (batch, time) and the answer so far (batch, answer time) to logits (batch, answer time, vocabulary)."""
+    """Ids (batch, time) and the answer so far (batch, answer time) to logits (batch, answer
+    time, vocabulary)."""
 
     def __init__(self, vocabulary, d, heads, layers):
         super().__init__()

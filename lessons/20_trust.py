@@ -205,7 +205,8 @@ for dtype, values in errors.items():
 
 # %%
 def check(function, *arrays, upstream=None, eps=1e-6, tolerance=1e-6):
-    """Whether the gradients of function(*tensors) agree with the difference quotient along random directions."""
+    """Whether the gradients of function(*tensors) agree with the difference quotient along
+    random directions."""
     dice = np.random.default_rng(1)
     tensors = [mg.tensor(array, dtype="float64", requires_grad=True) for array in arrays]
     output = function(*tensors)
@@ -321,7 +322,8 @@ print("a 3 by 3 matrix:", check(mean, rng.standard_normal((3, 3))))
 
 # %%
 def find_counterexample(property, *choices):
-    """The first combination of choices, small ones first, for which the property does not hold, or None."""
+    """The first combination of choices, small ones first, for which the property does not hold,
+    or None."""
     for example in sorted(itertools.product(*choices), key=sum):
         if not property(*example):
             return example
