@@ -145,7 +145,8 @@ def count_of(numbers, kinds, counts):
 
 
 def counting(train_ids, texts, longest, kappa=3.0):
-    """The loss on each text for groups of 1, ..., longest characters, and the share of groups never counted."""
+    """The loss on each text for groups of 1, ..., longest characters, and the share of groups
+    never counted."""
     p = [np.full(len(ids) - longest + 1, 1 / V) for ids in texts]
     losses, unseen = [], []
     for n in range(1, longest + 1):
