@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from lessons import progress
 from lessons.catalogue import Lesson, lessons
 from lessons.kit import FAST
 from models.errors import UserError
@@ -69,13 +70,18 @@ def _list() -> int:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", justify="right")
-    for name in ("lesson", "time", "what you will have"):
+    for name in ("lesson", "time", "what you will have, and ✓ what you have"):
         table.add_column(name, overflow="fold")
+    done = progress.done()
     for lesson in lessons():
         minutes = lesson.facts["Time"].partition(",")[0].replace(" minutes", "\u00a0min")
-        table.add_row(str(lesson.number), lesson.title, minutes, lesson.facts["You will have"])
+        built = "✓ " if lesson.number in done else ""
+        table.add_row(
+            str(lesson.number), lesson.title, minutes, built + lesson.facts["You will have"]
+        )
     Console().print(table)
-    print("\nminigrad lesson 1 runs the first; with --notebook it writes a notebook.")
+    following = next((lesson.number for lesson in lessons() if lesson.number not in done), 1)
+    print(f"\nminigrad lesson {following} runs the next; with --notebook it writes a notebook.")
     return 0
 
 
@@ -99,6 +105,7 @@ def _run(lesson: Lesson, out: Path, show: bool) -> int:
             raise
         raise UserError(f"this lesson uses what you have not written yet, {error}") from None
     computing = time.monotonic() - started - waited
+    progress.add(lesson.number)
     print(f"Lesson {lesson.number} took {computing:.1f} s of computing{_memory()}.")
     return 0
 

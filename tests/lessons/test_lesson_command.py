@@ -5,16 +5,23 @@ import sys
 
 import pytest
 
+from lessons import progress
 from lessons.catalogue import lessons
 from lessons.commands.lesson import main
 from lessons.kit import FAST
 from models.errors import UserError
 
 
+@pytest.fixture(autouse=True)
+def a_reader_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+
+
 def test_the_list_has_every_lesson(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     assert main([]) == 0
     output = capsys.readouterr().out
+    assert "✓ a " not in output
     for lesson in lessons():
         assert f"{lesson.number}  {lesson.title}" in output
         assert lesson.facts["You will have"] in output
@@ -30,6 +37,28 @@ def test_running_one_saves_its_figures(monkeypatch, tmp_path, capsys):
     assert places == sorted(places)
     assert f"[figure 1: {tmp_path / 'two' / 'figure-1.png'}]" in output
     assert (tmp_path / "two" / "figure-1.png").is_file()
+
+
+def test_the_list_says_what_was_built_so_far(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv(FAST, "0")
+    progress.add(1)
+    main(["2", "--fast", "--out", str(tmp_path)])
+    capsys.readouterr()
+    main([])
+    output = capsys.readouterr().out
+    for lesson in lessons():
+        assert (f"✓ {lesson.facts['You will have']}" in output) == (lesson.number <= 2)
+    assert "minigrad lesson 3 runs the next" in output
+
+
+@pytest.mark.parametrize("text", ["", "no json", "7", "[[1]]"])
+def test_a_damaged_file_counts_as_no_lesson(text, tmp_path):
+    progress.add(1)
+    (tmp_path / "cache" / "lessons.json").write_text(text)
+    assert progress.done() == set()
+    progress.add(3)
+    assert progress.done() == {3}
 
 
 def test_sections_wait_for_a_reader_at_a_terminal(monkeypatch, tmp_path, capsys):
