@@ -123,7 +123,7 @@ def _compile(source: str, path: Path, flags: list[str], runtime: list[Path], lib
         prepared, compiled = Path(folder) / path.name, Path(folder) / "kernels.o"
         prepared.write_text(source)
         includes = ["-I", str(path.parent), "-include", str(HERE / "emulator.h")]
-        _run([*flags, *includes, "-c", "-x", "c++", str(prepared)], compiled)
+        _run([*includes, *flags, "-c", "-x", "c++", str(prepared)], compiled)  # the file's own folder goes first
         _run(["-shared", str(compiled), *map(str, runtime)], library)
 
 
