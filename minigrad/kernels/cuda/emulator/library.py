@@ -158,7 +158,7 @@ def _run(arguments: list[str], target: Path) -> None:
 
 @cache
 def _own_files() -> tuple[Path, ...]:
-    return tuple(sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp")]))
+    return (*sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp")]), Path(__file__))  # and how they are put together
 
 
 def _everything_included(text: str, directory: Path) -> str:
