@@ -84,6 +84,11 @@ class _Watch:
             **dict.fromkeys(NATIVE, self.native),
         }
         sys.addaudithook(self.hook)
+        sys.meta_path.insert(0, self)
+
+    def find_spec(self, name, path=None, target=None):
+        """As a finder of modules that finds none: importlib asks it, of whose imports Python tells nothing."""
+        self.hook("import", (name,))
 
     def hook(self, event: str, arguments: tuple) -> None:
         rule = self.rules.get(event)
