@@ -31,9 +31,10 @@ def in_float32(kernel):
 
 def product(a, b):
     """a @ b; for half precision the terms are added up in float32, as cuBLAS does by itself."""
-    if array_module(a) is np and is_half(a.dtype):
-        return (a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype)
-    if is_recording() or (is_half(a.dtype) and max(a.ndim, b.ndim) > 2):
+    half = is_half(a.dtype)
+    if array_module(a) is np:
+        return (a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype) if half else a @ b
+    if is_recording() or (half and max(a.ndim, b.ndim) > 2):
         # cupy's own cannot be recorded, and a batch of bfloat16 is a TypeError in it, one of float16 slow.
         from minigrad.kernels.cuda import cublas
 
