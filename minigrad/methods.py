@@ -1,8 +1,11 @@
-"""Tensor's operators and methods: a table that hangs the functions of ops/ on the class.
+"""Tensor's operators and methods: the functions of ops/ under the names that they have on a tensor.
 
-Every operation whose first argument is a tensor is a method of the same name, so
-`x.softmax(-1)` is `ops.softmax(x, -1)`, docstring included.
+`x.softmax(-1)` is `ops.softmax(x, -1)`, docstring included: a name that stands in the class below is a method of
+Tensor. The class exists so that an editor and a type checker see every method. Tensor itself cannot list them,
+since the operations are written in terms of Tensor; at the end of this file they are hung on it.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -12,161 +15,240 @@ from minigrad.function import is_grad_enabled
 from minigrad.ops.conversion import move
 from minigrad.tensor import Tensor, unwrap
 
-METHODS = [
-    "abs",
-    "all",
-    "amax",
-    "amin",
-    "any",
-    "argmax",
-    "argmin",
-    "astype",
-    "broadcast_to",
-    "ceil",
-    "chunk",
-    "clamp",
-    "clone",
-    "contiguous",
-    "cos",
-    "cumsum",
-    "elu",
-    "erf",
-    "exp",
-    "expand",
-    "expm1",
-    "flatten",
-    "flip",
-    "floor",
-    "gather",
-    "gelu",
-    "index_select",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "leaky_relu",
-    "log",
-    "log1p",
-    "log_softmax",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logsumexp",
-    "masked_fill",
-    "matmul",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "nonzero",
-    "norm",
-    "permute",
-    "pow",
-    "prod",
-    "reciprocal",
-    "relu",
-    "repeat",
-    "reshape",
-    "round",
-    "rsqrt",
-    "scatter_add",
-    "sigmoid",
-    "sign",
-    "silu",
-    "sin",
-    "softmax",
-    "softplus",
-    "sort",
-    "split",
-    "sqrt",
-    "square",
-    "squeeze",
-    "std",
-    "sum",
-    "swapaxes",
-    "tanh",
-    "topk",
-    "transpose",
-    "tril",
-    "triu",
-    "unbind",
-    "unsqueeze",
-    "var",
-]
 
-for _name in METHODS:
-    setattr(Tensor, _name, getattr(ops, _name))
-
-# operator -> (function, whether the reflected form exists)
-OPERATORS = {
-    "add": (ops.add, True),
-    "sub": (ops.sub, True),
-    "mul": (ops.mul, True),
-    "truediv": (ops.div, True),
-    "pow": (ops.pow, True),
-    "matmul": (ops.matmul, True),
-    "floordiv": (ops.floor_divide, True),
-    "mod": (ops.remainder, True),
-    "and": (ops.logical_and, True),
-    "or": (ops.logical_or, True),
-    "eq": (ops.eq, False),
-    "ne": (ops.ne, False),
-    "lt": (ops.lt, False),
-    "le": (ops.le, False),
-    "gt": (ops.gt, False),
-    "ge": (ops.ge, False),
-}
-
-
-def _operand(value):
-    """What may stand beside a tensor in an expression; anything else is NotImplemented."""
+def _operand(value) -> bool:
+    """What may stand beside a tensor in an expression; beside anything else the operators are NotImplemented."""
     return isinstance(value, (Tensor, int, float, np.generic)) or is_array(value)
 
 
-def _binary(function):
-    def operator(self, other):
-        return function(self, other) if _operand(other) else NotImplemented
+class Methods:
+    """What Tensor can compute, as a type checker sees it: the base of Tensor while types are checked, and only then."""
 
-    def reflected(self, other):
-        return function(other, self) if _operand(other) else NotImplemented
+    __slots__ = ()
 
-    return operator, reflected
+    # The operators.
+
+    def __add__(self: Any, other: Any) -> Tensor:
+        return ops.add(self, other) if _operand(other) else NotImplemented
+
+    def __radd__(self: Any, other: Any) -> Tensor:
+        return ops.add(other, self) if _operand(other) else NotImplemented
+
+    def __sub__(self: Any, other: Any) -> Tensor:
+        return ops.sub(self, other) if _operand(other) else NotImplemented
+
+    def __rsub__(self: Any, other: Any) -> Tensor:
+        return ops.sub(other, self) if _operand(other) else NotImplemented
+
+    def __mul__(self: Any, other: Any) -> Tensor:
+        return ops.mul(self, other) if _operand(other) else NotImplemented
+
+    def __rmul__(self: Any, other: Any) -> Tensor:
+        return ops.mul(other, self) if _operand(other) else NotImplemented
+
+    def __truediv__(self: Any, other: Any) -> Tensor:
+        return ops.div(self, other) if _operand(other) else NotImplemented
+
+    def __rtruediv__(self: Any, other: Any) -> Tensor:
+        return ops.div(other, self) if _operand(other) else NotImplemented
+
+    def __pow__(self: Any, other: Any) -> Tensor:
+        return ops.pow(self, other) if _operand(other) else NotImplemented
+
+    def __rpow__(self: Any, other: Any) -> Tensor:
+        return ops.pow(other, self) if _operand(other) else NotImplemented
+
+    def __matmul__(self: Any, other: Any) -> Tensor:
+        return ops.matmul(self, other) if _operand(other) else NotImplemented
+
+    def __rmatmul__(self: Any, other: Any) -> Tensor:
+        return ops.matmul(other, self) if _operand(other) else NotImplemented
+
+    def __floordiv__(self: Any, other: Any) -> Tensor:
+        return ops.floor_divide(self, other) if _operand(other) else NotImplemented
+
+    def __rfloordiv__(self: Any, other: Any) -> Tensor:
+        return ops.floor_divide(other, self) if _operand(other) else NotImplemented
+
+    def __mod__(self: Any, other: Any) -> Tensor:
+        return ops.remainder(self, other) if _operand(other) else NotImplemented
+
+    def __rmod__(self: Any, other: Any) -> Tensor:
+        return ops.remainder(other, self) if _operand(other) else NotImplemented
+
+    def __and__(self: Any, other: Any) -> Tensor:
+        return ops.logical_and(self, other) if _operand(other) else NotImplemented
+
+    def __rand__(self: Any, other: Any) -> Tensor:
+        return ops.logical_and(other, self) if _operand(other) else NotImplemented
+
+    def __or__(self: Any, other: Any) -> Tensor:
+        return ops.logical_or(self, other) if _operand(other) else NotImplemented
+
+    def __ror__(self: Any, other: Any) -> Tensor:
+        return ops.logical_or(other, self) if _operand(other) else NotImplemented
+
+    def __eq__(self: Any, other: Any) -> Tensor:  # type: ignore[override]
+        return ops.eq(self, other) if _operand(other) else NotImplemented
+
+    def __ne__(self: Any, other: Any) -> Tensor:  # type: ignore[override]
+        return ops.ne(self, other) if _operand(other) else NotImplemented
+
+    def __lt__(self: Any, other: Any) -> Tensor:
+        return ops.lt(self, other) if _operand(other) else NotImplemented
+
+    def __le__(self: Any, other: Any) -> Tensor:
+        return ops.le(self, other) if _operand(other) else NotImplemented
+
+    def __gt__(self: Any, other: Any) -> Tensor:
+        return ops.gt(self, other) if _operand(other) else NotImplemented
+
+    def __ge__(self: Any, other: Any) -> Tensor:
+        return ops.ge(self, other) if _operand(other) else NotImplemented
+
+    __neg__ = ops.neg
+    __abs__ = ops.abs
+    __invert__ = ops.logical_not
+    __getitem__ = ops.getitem
+    __setitem__ = ops.setitem
+
+    # The operations.
+
+    abs = ops.abs
+    all = ops.all
+    amax = ops.amax
+    amin = ops.amin
+    any = ops.any
+    argmax = ops.argmax
+    argmin = ops.argmin
+    astype = ops.astype
+    broadcast_to = ops.broadcast_to
+    ceil = ops.ceil
+    chunk = ops.chunk
+    clamp = ops.clamp
+    clone = ops.clone
+    contiguous = ops.contiguous
+    cos = ops.cos
+    cumsum = ops.cumsum
+    elu = ops.elu
+    erf = ops.erf
+    exp = ops.exp
+    expand = ops.expand
+    expm1 = ops.expm1
+    flatten = ops.flatten
+    flip = ops.flip
+    floor = ops.floor
+    gather = ops.gather
+    gelu = ops.gelu
+    index_select = ops.index_select
+    isfinite = ops.isfinite
+    isinf = ops.isinf
+    isnan = ops.isnan
+    leaky_relu = ops.leaky_relu
+    log = ops.log
+    log1p = ops.log1p
+    log_softmax = ops.log_softmax
+    logical_and = ops.logical_and
+    logical_not = ops.logical_not
+    logical_or = ops.logical_or
+    logsumexp = ops.logsumexp
+    masked_fill = ops.masked_fill
+    matmul = ops.matmul
+    max = ops.max
+    maximum = ops.maximum
+    mean = ops.mean
+    min = ops.min
+    minimum = ops.minimum
+    nonzero = ops.nonzero
+    norm = ops.norm
+    permute = ops.permute
+    pow = ops.pow
+    prod = ops.prod
+    reciprocal = ops.reciprocal
+    relu = ops.relu
+    repeat = ops.repeat
+    reshape = ops.reshape
+    round = ops.round
+    rsqrt = ops.rsqrt
+    scatter_add = ops.scatter_add
+    sigmoid = ops.sigmoid
+    sign = ops.sign
+    silu = ops.silu
+    sin = ops.sin
+    softmax = ops.softmax
+    softplus = ops.softplus
+    sort = ops.sort
+    split = ops.split
+    sqrt = ops.sqrt
+    square = ops.square
+    squeeze = ops.squeeze
+    std = ops.std
+    sum = ops.sum
+    swapaxes = ops.swapaxes
+    tanh = ops.tanh
+    topk = ops.topk
+    transpose = ops.transpose
+    tril = ops.tril
+    triu = ops.triu
+    unbind = ops.unbind
+    unsqueeze = ops.unsqueeze
+    var = ops.var
+    view = ops.reshape
+
+    def where(self: Any, condition: Any, other: Any) -> Tensor:
+        """self where the condition holds, other elsewhere."""
+        return ops.where(condition, self, other)
+
+    @property
+    def T(self: Any) -> Tensor:
+        """All dimensions reversed."""
+        return ops.permute(self, *reversed(range(self.ndim)))
+
+    @property
+    def mT(self: Any) -> Tensor:
+        """The last two dimensions exchanged."""
+        return ops.swapaxes(self, -1, -2)
+
+    # To another dtype or device.
+
+    def to(self: Any, target: Any) -> Tensor:
+        """The tensor on another device ("cpu", "cuda") or in another dtype; itself when it is there already."""
+        return move(self, target) if target in DEVICES else ops.astype(self, target)
+
+    def cpu(self: Any) -> Tensor:
+        """The tensor on the CPU."""
+        return move(self, "cpu")
+
+    def cuda(self: Any) -> Tensor:
+        """The tensor on the GPU."""
+        return move(self, "cuda")
+
+    def float(self: Any) -> Tensor:
+        """x as float32."""
+        return ops.astype(self, "float32")
+
+    def double(self: Any) -> Tensor:
+        """x as float64."""
+        return ops.astype(self, "float64")
+
+    def half(self: Any) -> Tensor:
+        """x as float16."""
+        return ops.astype(self, "float16")
+
+    def long(self: Any) -> Tensor:
+        """x as int64."""
+        return ops.astype(self, "int64")
+
+    def bool(self: Any) -> Tensor:
+        """x as bool: True where it is not 0."""
+        return ops.astype(self, "bool")
 
 
-for _name, (_function, _reflects) in OPERATORS.items():
-    _operator, _reflected = _binary(_function)
-    setattr(Tensor, f"__{_name}__", _operator)
-    if _reflects:
-        setattr(Tensor, f"__r{_name}__", _reflected)
-
-Tensor.__neg__ = ops.neg
-Tensor.__abs__ = ops.abs
-Tensor.__invert__ = ops.logical_not
-Tensor.__getitem__ = ops.getitem
-Tensor.__setitem__ = ops.setitem
-Tensor.view = ops.reshape
-Tensor.where = lambda self, condition, other: ops.where(condition, self, other)
-Tensor.T = property(lambda self: ops.permute(self, *reversed(range(self.ndim))), doc="All dimensions reversed.")
-Tensor.mT = property(lambda self: ops.swapaxes(self, -1, -2), doc="The last two dimensions exchanged.")
-
-for _name, _dtype in {
-    "float": "float32",
-    "double": "float64",
-    "half": "float16",
-    "long": "int64",
-    "bool": "bool",
-}.items():
-    setattr(Tensor, _name, lambda self, dtype=_dtype: ops.astype(self, dtype))
-
-
-def _to(self: Tensor, target) -> Tensor:
-    """The tensor on another device ("cpu", "cuda") or in another dtype; itself when it is there already."""
-    return move(self, target) if target in DEVICES else ops.astype(self, target)
-
-
-Tensor.to = _to
-Tensor.cpu = lambda self: move(self, "cpu")
-Tensor.cuda = lambda self: move(self, "cuda")
+for _name, _member in vars(Methods).items():
+    if callable(_member) or isinstance(
+        _member, property
+    ):  # not __module__, and not the __hash__ that __eq__ sets to None
+        setattr(Tensor, _name, _member)
 
 
 # In place: for optimisers, initialisers and other code outside the graph.
@@ -231,5 +313,3 @@ Tensor.__iadd__ = _augmented("add_", ops.add)
 Tensor.__isub__ = _augmented("sub_", ops.sub)
 Tensor.__imul__ = _augmented("mul_", ops.mul)
 Tensor.__itruediv__ = _augmented("div_", ops.div)
-
-__all__ = ["METHODS", "OPERATORS"]

@@ -5,15 +5,22 @@ family a file, and attached to the class in methods.py; how gradients flow is in
 engine.py.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from minigrad.devices import array_module, device_of, is_array
 from minigrad.dtypes import DEFAULT, FLOATING, as_dtype
 
+if TYPE_CHECKING:
+    from minigrad.methods import Methods
+else:
+    Methods = object  # methods.py hangs its methods on Tensor, once there are operations
+
 DEFAULT_DTYPE = DEFAULT
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array that remembers how it was computed.
 
     data           the numpy or cupy array; it decides where work happens
