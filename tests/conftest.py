@@ -76,7 +76,7 @@ def pytest_terminal_summary(terminalreporter, config):
 def cupy(request):
     """cupy's rules without a GPU, and with one the real thing; "cuda" is a device meanwhile."""
     if request.param == "stand-in":
-        from tests import fake_cupy
+        from tests.support import fake_cupy
 
         with fake_cupy.installed() as module:
             yield module

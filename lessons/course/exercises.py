@@ -26,7 +26,7 @@ class Exercise:
     points   for all of it, shared equally among its checks
     minutes  an estimate
     hints    in steps
-    tests    classes of tests that judge it, "tests/course/test_04_neurons.py::TestCrossEntropyGradient"
+    tests    classes of tests that judge it, "tests/lessons/exercises/test_04_neurons.py::TestCrossEntropyGradient"
     """
 
     number: str

@@ -20,7 +20,7 @@ from lessons.course.trying import LIBRARY
 COMMANDS = {"__init__.py", "lesson.py", "course.py", "course_test.py"}
 COURSE = {"__init__.py", "cuda_bodies.py", "cutting.py", "errors.py", "exercises.py", "python_bodies.py"}  # fmt: skip
 COURSE |= {"reports.py", "testing.py", "trying.py"}
-TESTS = ("tests/__init__.py", "tests/conftest.py")
+TESTS = ("tests/__init__.py", "tests/conftest.py", "tests/lessons/__init__.py")
 TOOLS = ("pytest>=8", "hypothesis>=6.120")  # what the tests of the exercises need
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -101,7 +101,7 @@ def _copy_tests(root: Path, tree: Path, exercises: list[Exercise]) -> None:
     judging = {test.partition("::")[0] for exercise in exercises for test in exercise.tests}
     helpers = {
         path.relative_to(root).as_posix()
-        for path in (root / "tests" / "course").glob("*.py")
+        for path in (root / "tests" / "lessons" / "exercises").glob("*.py")
         if not path.name.startswith("test_")
     }
     for path in sorted({*TESTS, *helpers, *judging}):

@@ -187,7 +187,7 @@ class Submission:
 
     def _edited_tests(self) -> list[str]:
         lines = []
-        for file in sorted((self.course.root / "tests" / "course").glob("*.py")):
+        for file in sorted((self.course.root / "tests" / "lessons" / "exercises").glob("*.py")):
             path = file.relative_to(self.course.root).as_posix()
             try:
                 if (self.root / path).exists() and self.text(path) != self.course.source(

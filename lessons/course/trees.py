@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 PACKAGES = ("minigrad", "nn", "models", "lessons")
-TESTS = "tests/course"
+TESTS = "tests/lessons/exercises"
 CACHE = "cache"  # of compiled CUDA C
 LEFT_OUT = {"lessons/course", "lessons/commands"}  # the course kit judges, it is not judged
 KEPT = (".py", ".cu", ".cuh", ".h", ".cpp", ".json", ".mplstyle", ".pyc", ".nbi", ".nbc")
@@ -33,7 +33,8 @@ class Reference:
                     relative.is_relative_to(out) for out in LEFT_OUT
                 ):
                     _copy(source, self.path / relative)
-        (self.path / "tests" / "__init__.py").touch()
+        for folder in ("tests", "tests/lessons"):
+            (self.path / folder / "__init__.py").touch()
         (self.path / CACHE).mkdir()
         self._importers = _importers(self.path)
         self._lock = threading.Lock()  # of all below

@@ -64,7 +64,7 @@ def _told(error: BaseException) -> dict:
     """An error in words and places.
 
     kind, message            its type and its text
-    what, expected, got      of a check that did not hold (tests/course/expect.py), else absent
+    what, expected, got      of a check that did not hold (tests/lessons/exercises/expect.py), else absent
     exercise                 "4.2", if a blank body of that exercise raised it
     compiling                whether numba could not compile something
     places                   [file, line] of the repository's own, outermost first; of a syntax error, where it is

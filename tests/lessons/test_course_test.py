@@ -148,7 +148,7 @@ def test_a_function_that_is_gone(student):
 
 
 def test_a_file_of_tests_that_does_not_import(student, made):
-    path = made / "tests/course/test_01_tensors.py"
+    path = made / "tests/lessons/exercises/test_01_tensors.py"
     before = path.read_text()
     try:
         path.write_text(before.replace("from minigrad import ops", "from minigrad import oops"))

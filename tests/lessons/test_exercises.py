@@ -16,7 +16,7 @@ ENTRY = {
     "points": "3",
     "minutes": "10",
     "hints": '["look inside"]',
-    "tests": '["tests/course/test_04_box.py::TestBox"]',
+    "tests": '["tests/lessons/exercises/test_04_box.py::TestBox"]',
 }
 
 
@@ -33,7 +33,7 @@ def repository(tmp_path):
         files = {
             "nn/box.py": 'class Box:\n    def open(self):\n        """Open it."""\n        return 1\n',
             "nn/shut/__init__.py": "def shut():\n    return 2\n",
-            "tests/course/test_04_box.py": (
+            "tests/lessons/exercises/test_04_box.py": (
                 'class TestBox:\n    def test_opens(self):\n        """It\n        opens."""\n'
                 "    def test_shuts(self):\n        pass\n    def helper(self):\n        pass\n\n"
                 "class TestNothing:\n    pass\n"
@@ -63,7 +63,7 @@ def test_an_exercise_is_read(repository):
 def test_checks_are_the_test_methods_in_words(repository):
     course = repository(entry())
     opens, shuts = course.checks(course.exercise("4.1"))
-    assert opens.id == "tests/course/test_04_box.py::TestBox::test_opens"
+    assert opens.id == "tests/lessons/exercises/test_04_box.py::TestBox::test_opens"
     assert opens.words == "It opens."
     assert shuts.words == "test_shuts"
 
@@ -95,9 +95,9 @@ def test_selections(repository):
         (entry(write='["nn.box"]'), "exercise 4.1: 'nn.box' names no function"),
         (entry(write='["nn.bag:Bag"]'), "exercise 4.1: 'nn.bag:Bag': there is no file nn/bag.py"),
         (entry(write='["nn.box:Box.shut"]'), "exercise 4.1: nn/box.py: there is no function Box.shut"),
-        (entry(tests='["tests/course/test_05.py::A"]'), "there is no file of tests tests/course/test_05.py"),
-        (entry(tests='["tests/course/test_04_box.py::TestBag"]'), "test_04_box.py has no class TestBag"),
-        (entry(tests='["tests/course/test_04_box.py::TestNothing"]'), "TestNothing has no test methods"),
+        (entry(tests='["tests/lessons/exercises/test_05.py::A"]'), "no file of tests tests/lessons/exercises/test_05"),
+        (entry(tests='["tests/lessons/exercises/test_04_box.py::TestBag"]'), "test_04_box.py has no class TestBag"),
+        (entry(tests='["tests/lessons/exercises/test_04_box.py::TestNothing"]'), "TestNothing has no test methods"),
         (entry() + entry(), "there are two exercises 4.1"),
         (entry() + entry(number='"4.2"'), "nn.box:Box.open is written in 4.1 and 4.2"),
         (entry(number='"4.2"') + entry(write='["nn.shut:shut"]'), "exercise 4.1 stands behind 4.2; sort by number"),
@@ -128,8 +128,8 @@ def test_every_exercise_is_named_in_its_lesson():
 
 def test_every_class_of_tests_judges_an_exercise():
     named = {test for exercise in course().exercises for test in exercise.tests}
-    for path in sorted((course().root / "tests/course").glob("test_[0-9][0-9]_*.py")):
+    for path in sorted((course().root / "tests/lessons/exercises").glob("test_[0-9][0-9]_*.py")):
         classes = [n.name for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)]
         for name in classes:
             if name.startswith("Test"):
-                assert f"tests/course/{path.name}::{name}" in named
+                assert f"tests/lessons/exercises/{path.name}::{name}" in named

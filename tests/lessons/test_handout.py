@@ -13,7 +13,7 @@ from lessons.commands import course as command
 from lessons.commands.course_handout import _numbers
 from lessons.course.cutting import is_blank, with_answers
 from lessons.course.exercises import TABLE, Course, course
-from lessons.course.handout import LIBRARY, make_handout, student_project
+from lessons.course.handout import LIBRARY, TESTS, make_handout, student_project
 from models.errors import UserError
 
 pytest.importorskip("jupytext")
@@ -55,8 +55,8 @@ def test_nothing_of_the_teachers(repository):
     judging = {test.partition("::")[0] for exercise in KIT.exercises for test in exercise.tests}
     tests = {name for name in given if name.startswith("tests/")}
     assert {name for name in tests if "/test_" in name} == judging
-    assert {"tests/conftest.py", "tests/course/expect.py"} < tests
-    assert all(name.startswith("tests/course/") for name in tests - {"tests/__init__.py", "tests/conftest.py"})
+    assert {"tests/conftest.py", "tests/lessons/exercises/expect.py"} < tests
+    assert all(name.startswith("tests/lessons/exercises/") for name in tests - set(TESTS))
     assert "\nremove" not in given[TABLE].decode()
 
 

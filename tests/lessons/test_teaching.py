@@ -16,7 +16,7 @@ from lessons.catalogue import lessons
 from lessons.course.exercises import course
 from minigrad.kernels.reference import attention as kernel
 from models import cli
-from tests.course import test_13_attention as checks
+from tests.lessons.exercises import test_13_attention as checks
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "lessons" / "TEACHING.md").read_text(encoding="utf-8")
@@ -140,6 +140,6 @@ def test_the_exercise_it_adds_is_proved(tmp_path, capsys):
     assert f'number = "{INVENTED}"' in entry
     (tmp_path / "lessons" / "course.toml").write_text(entry, encoding="utf-8")
     (tmp_path / "lessons" / "wrong_answers.toml").write_text(wrong_answers, encoding="utf-8")
-    (tmp_path / "tests" / "course" / "test_huber.py").write_text(blocks("python")[3], encoding="utf-8")
+    (tmp_path / "tests" / "lessons" / "exercises" / "test_huber.py").write_text(blocks("python")[3], encoding="utf-8")
     assert cli.main(["course", "prove", "--root", str(tmp_path)]) == 0
     assert "3 of 3 planted mistakes caught, 0 things to mend" in capsys.readouterr().out

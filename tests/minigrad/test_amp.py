@@ -9,10 +9,10 @@ from minigrad import kernels
 from minigrad.dtypes import HALVES, as_dtype, epsilon, is_half
 from minigrad.tensor import Tensor
 from models.gpt import GPT, GPTConfig
-from tests import fake_cupy
-from tests.fake_cupy.namespace import compute_types
-from tests.minigrad.ops_table import CASES
-from tests.nn.cases import CASES as CASES_OF_LAYERS
+from tests.support import fake_cupy
+from tests.support.fake_cupy.namespace import compute_types
+from tests.support.layers_table import CASES as CASES_OF_LAYERS
+from tests.support.ops_table import CASES
 
 pytest.importorskip("ml_dtypes")
 half = pytest.mark.parametrize("dtype", HALVES)

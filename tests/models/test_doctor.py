@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.commands import doctor
-from tests import fake_cupy
+from tests.support import fake_cupy
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from models.placement import choose_device
 from models.text.batching import TokenBatches
 from models.text.tokenizers import ByteTokenizer
 from models.trainer import TrainConfig, Trainer
-from tests import fake_cupy
+from tests.support import fake_cupy
 
 IDS = np.random.default_rng(0).integers(0, 256, 3000)
 MODEL = GPTConfig(vocab_size=256, context_length=8, num_layers=2, num_heads=2, embedding_dim=16, dropout=0.2)

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 import nn
-from tests.nn.cases import ATTENTION, CASES, Case, encoder_layer, ids, padding, real, self_attention
+from tests.support.layers_table import ATTENTION, CASES, Case, encoder_layer, ids, padding, real, self_attention
 
 OURS = [
     Case("grouped-heads", lambda nn: nn.MultiheadAttention(8, 4, num_kv_heads=2, batch_first=True), [real(2, 3, 8)],

@@ -8,9 +8,9 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad import kernels
-from tests import fake_cupy
-from tests.nn.cases import CASES
 from tests.nn.test_gradients import OURS
+from tests.support import fake_cupy
+from tests.support.layers_table import CASES
 
 every_case = pytest.mark.parametrize("case", CASES + OURS, ids=lambda case: case.name)
 

@@ -7,7 +7,7 @@ import minigrad as mg
 import nn
 from minigrad import kernels
 from nn import optim
-from tests.nn.cases import CASES
+from tests.support.layers_table import CASES
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning:torch", "ignore:enable_nested")]
 torch = pytest.importorskip("torch")

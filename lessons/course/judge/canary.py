@@ -13,7 +13,7 @@ TEXT = """
 import numpy as np
 import pytest
 
-from tests.course import expect
+from tests.lessons.exercises import expect
 
 
 class Test{name}:
@@ -47,7 +47,7 @@ def plant(tree: Path) -> tuple[str, str]:
     for _ in range(2):
         name = "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=12))
         a = secrets.randbelow(10**6)
-        path = f"tests/course/test_{name}.py"
+        path = f"tests/lessons/exercises/test_{name}.py"
         (tree / path).write_text(TEXT.format(name=name.capitalize(), a=a, b=2 * a + 1))
         made.append(path)
     return made[0], made[1]

@@ -98,8 +98,10 @@ class _Recorder:
     def pytest_collection_modifyitems(self, items):
         items[:] = [item for item in items if self._wanted(item.nodeid)]
         modules = {item.module.__name__: item.module for item in items}
-        if "tests.course.expect" in sys.modules:
-            modules["tests.course.expect"] = sys.modules["tests.course.expect"]
+        if "tests.lessons.exercises.expect" in sys.modules:
+            modules["tests.lessons.exercises.expect"] = sys.modules[
+                "tests.lessons.exercises.expect"
+            ]
         self.texts = [(module, _compiled(Path(module.__file__))) for module in modules.values()]
 
     def _wanted(self, test: str) -> bool:

@@ -28,7 +28,7 @@ How to add a kernel, say `scale`:
 
 4.  Tests: `others("scale")` of tests/minigrad/kernels/implementations.py runs the kernel's test on every
     implementation, the emulator in its three orders. Then a line with small arguments in test_watched.py, which finds
-    races and accesses out of bounds, and some in test_planted_kernel_faults.py: a mistake put into the .cu file's
+    races and accesses out of bounds, and some in test_planted_faults.py: a mistake put into the .cu file's
     text, and a call that must notice it.
 
 In the emulator every thread must reach every __syncthreads() of its block and every warp operation whose mask names

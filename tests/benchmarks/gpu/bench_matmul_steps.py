@@ -7,8 +7,8 @@ import contextlib
 import sys
 
 from minigrad.kernels.cuda.matmul import STEPS, matmul
-from tests import fake_cupy
 from tests.benchmarks.gpu.timing import Options, Row, normal, run, seconds
+from tests.support import fake_cupy
 
 SIDE = 4096
 GOALS = {"warp_tile": (0.80, 0.95), "tensor_cores": (0.5, 0.65), "hopper": (0.75, 1.0)}

@@ -67,7 +67,7 @@ def options(dry: bool):
         yield Options(False, "cuda")
         return
     from minigrad import kernels
-    from tests import fake_cupy
+    from tests.support import fake_cupy
 
     with fake_cupy.installed(), kernels.strict(False):
         yield Options(True, "cpu")

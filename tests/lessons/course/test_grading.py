@@ -47,7 +47,7 @@ IN_THE_BODY = {
         "nn/toy.py line 10 imports torch: not used, reported: no points for this exercise",
     ),
     "patched checks": (
-        "import sys\n    sys.modules['tests.course.expect'].close = lambda *a, **k: None",
+        "import sys\n    sys.modules['tests.lessons.exercises.expect'].close = lambda *a, **k: None",
         "the tests were tampered with while running (close): no points for this exercise",
     ),
     "patched numpy": (
@@ -61,7 +61,7 @@ IN_THE_BODY = {
     ),
     "forged results": (
         "import os, json\n    for d in range(3, 400):\n        try: os.write(d, json.dumps({'event': 'test', 'test': "
-        "'tests/course/test_toy.py::TestScale::test_a_list', 'passed': True}).encode() + b'\\n')\n"
+        "'tests/lessons/exercises/test_toy.py::TestScale::test_a_list', 'passed': True}).encode() + b'\\n')\n"
         "        except OSError: pass",
         "wrote to where the results are reported: no points for this exercise",
     ),
@@ -91,7 +91,7 @@ def course(tmp_path_factory):
 
 def hand_in(course, folder, edit=lambda text: text):
     """A submission that solves everything, but for an edit of nn/toy.py."""
-    for path in ("nn/toy.py", SOFTMAX, "tests/course/test_toy.py"):
+    for path in ("nn/toy.py", SOFTMAX, "tests/lessons/exercises/test_toy.py"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(course.root / path, folder / path)
     (folder / "nn" / "toy.py").write_text(edit((folder / "nn" / "toy.py").read_text()))
@@ -147,8 +147,8 @@ def grades(course, tmp_path_factory):
     }
     paths = {name: hand_in(course, folder / name, edit) for name, edit in edits.items()}
     (paths["missing"] / "nn/toy.py").unlink()
-    (paths["edited tests"] / "tests/course/test_toy.py").write_text("class TestScale:\n    pass\n")
-    (paths["edited tests"] / "tests/course/conftest.py").write_text("import os; os._exit(0)")
+    (paths["edited tests"] / "tests/lessons/exercises/test_toy.py").write_text("class TestScale:\n    pass\n")
+    (paths["edited tests"] / "tests/lessons/exercises/conftest.py").write_text("import os; os._exit(0)")
     (paths["helpers"] / "nn/helper.py").write_text("def twice(x):\n    return x + x\n")
     (paths["helpers"] / "nn/conftest.py").write_text("")
     (paths["helpers"] / "minigrad/engine").mkdir()
@@ -194,7 +194,7 @@ def test_the_proof_that_the_students_file_ran(grades):
 
 
 def test_edited_tests_do_not_count(grades):
-    assert grades["edited tests"].notes == ["tests/course/test_toy.py was edited: the course's own was used"]
+    assert grades["edited tests"].notes == ["tests/lessons/exercises/test_toy.py was edited: the course's own was used"]
 
 
 def test_what_would_hide_the_library_is_not_used(grades):
@@ -210,7 +210,9 @@ def test_blank_exercises_are_not_tried(grades):
 
 def test_what_is_wrong_is_said_in_words(grades):
     why = grades["partly"].marks[1].verdict.why
-    assert why["tests/course/test_toy.py::TestMean::test_two"] == "the mean of 1 and 4\nexpected: 2.5\ngot: 5.0"
+    assert (
+        why["tests/lessons/exercises/test_toy.py::TestMean::test_two"] == "the mean of 1 and 4\nexpected: 2.5\ngot: 5.0"
+    )
 
 
 @pytest.mark.slow

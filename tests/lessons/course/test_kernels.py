@@ -12,7 +12,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import kernels
-from tests.course.expect import close
+from tests.lessons.exercises.expect import close
 
 X = np.random.default_rng(0).normal(size=(9, 40)).astype(np.float32)
 EXPECTED = np.exp(X) / np.exp(X).sum(-1, keepdims=True)
@@ -37,7 +37,7 @@ title = "A kernel in numba"
 write = ["minigrad.kernels.cpu.softmax:_softmax"]
 points = 1
 minutes = 5
-tests = ["tests/course/test_kernels.py::TestNumba"]
+tests = ["tests/lessons/exercises/test_kernels.py::TestNumba"]
 
 [[exercise]]
 number = "2.1"
@@ -45,7 +45,7 @@ title = "A kernel in CUDA C"
 write = ["minigrad/kernels/cuda/softmax.cu:softmax_warp"]
 points = 1
 minutes = 5
-tests = ["tests/course/test_kernels.py::TestCuda"]
+tests = ["tests/lessons/exercises/test_kernels.py::TestCuda"]
 """
 
 WRONG_ANSWERS = """
@@ -59,7 +59,7 @@ by = "y[i, j] *= np.float32(1)"
 @pytest.fixture
 def course(tmp_path):
     toy.write(tmp_path)
-    (tmp_path / "tests" / "course" / "test_kernels.py").write_text(TESTS)
+    (tmp_path / "tests" / "lessons" / "exercises" / "test_kernels.py").write_text(TESTS)
     (tmp_path / "lessons" / "course.toml").write_text(COURSE)
     (tmp_path / "lessons" / "wrong_answers.toml").write_text(WRONG_ANSWERS)
     return Course(tmp_path)

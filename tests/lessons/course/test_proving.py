@@ -30,7 +30,7 @@ def test_a_course_that_judges_rightly(root, capsys):
 
 def test_what_is_to_be_mended_is_said(root):
     """A test that passes on a blank, a mistake that none catches, too few mistakes, a function nobody calls."""
-    tests = root / "tests" / "course" / "test_toy.py"
+    tests = root / "tests" / "lessons" / "exercises" / "test_toy.py"
     edit(tests, 'equal(toy.Mean().add(4.0), 4.0, "the mean of 4")', "pass")
     edit(tests, "toy.scale([1, -2])", "[2, -4]")
     edit(tests, 'close(toy.scale(3), 6, "scale(3)")', "toy.scale(3)")
@@ -43,8 +43,8 @@ def test_what_is_to_be_mended_is_said(root):
     assert first.caught == 0
     assert "not caught: adds 2" in first.problems
     assert "nn.toy:Mean.value is not called by the tests" in first.problems
-    assert "tests/course/test_toy.py::TestScale::test_a_list passes on a blank body" in first.problems
-    assert second.problems == ["tests/course/test_toy.py::TestMean::test_one passes on a blank body"]
+    assert "tests/lessons/exercises/test_toy.py::TestScale::test_a_list passes on a blank body" in first.problems
+    assert second.problems == ["tests/lessons/exercises/test_toy.py::TestMean::test_one passes on a blank body"]
     assert third.problems == ["0 mistakes are planted; expected at least 3"]
 
 

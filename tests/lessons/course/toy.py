@@ -34,7 +34,7 @@ class Mean:
 TESTS = '''
 from nn import toy
 from minigrad.kernels.reference import softmax as kernel
-from tests.course.expect import close, equal
+from tests.lessons.exercises.expect import close, equal
 
 
 class TestScale:
@@ -82,7 +82,7 @@ title = "Twice"
 write = ["nn.toy:scale"]
 points = 2
 minutes = 1
-tests = ["tests/course/test_toy.py::TestScale"]
+tests = ["tests/lessons/exercises/test_toy.py::TestScale"]
 
 [[exercise]]
 number = "1.2"
@@ -91,7 +91,7 @@ write = ["nn.toy:Mean.add"]
 remove = ["nn.toy:Mean.value"]
 points = 3
 minutes = 5
-tests = ["tests/course/test_toy.py::TestMean"]
+tests = ["tests/lessons/exercises/test_toy.py::TestMean"]
 
 [[exercise]]
 number = "2.1"
@@ -99,7 +99,7 @@ title = "Softmax"
 write = ["minigrad.kernels.reference.softmax:softmax"]
 points = 4
 minutes = 5
-tests = ["tests/course/test_toy.py::TestSoftmax"]
+tests = ["tests/lessons/exercises/test_toy.py::TestSoftmax"]
 """
 
 WRONG_ANSWERS = """
@@ -162,9 +162,9 @@ def write(root: Path) -> Path:
     (root / "lessons" / "__init__.py").touch()
     (root / "lessons" / "course.toml").write_text(COURSE)
     (root / "lessons" / "wrong_answers.toml").write_text(WRONG_ANSWERS)
-    tests = root / "tests" / "course"
+    tests = root / "tests" / "lessons" / "exercises"
     tests.mkdir(parents=True)
     for name in ("__init__.py", "expect.py"):
-        shutil.copy(ROOT / "tests" / "course" / name, tests)
+        shutil.copy(ROOT / "tests" / "lessons" / "exercises" / name, tests)
     (tests / "test_toy.py").write_text(TESTS)
     return root

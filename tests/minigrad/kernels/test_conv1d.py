@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 from minigrad import kernels
-from tests.minigrad.ops_table import conv1d as window_by_window
+from tests.support.ops_table import conv1d as window_by_window
 
 BACKENDS = ["numba", "reference"]
 ALL = (True, True, True)

@@ -9,7 +9,7 @@ import pytest
 import minigrad as mg
 from minigrad import kernels
 from minigrad.kernels import Implementation, Kernel, KernelFallback, fastest, tune
-from tests import fake_cupy
+from tests.support import fake_cupy
 
 HEAD_SIZES = (32, 64)
 
