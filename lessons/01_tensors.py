@@ -18,10 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons.digits import digits
-from lessons.kit import fast, goal, show_source
+from lessons.material.digits import digits
+from lessons.material.kit import fast, goal, show_source
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 rng = np.random.default_rng(0)
 
 # %% [markdown]

@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons.kit import goal, show_source
+from lessons.material.kit import goal, show_source
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 rng = np.random.default_rng(0)
 
 # %% [markdown]

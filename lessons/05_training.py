@@ -17,12 +17,12 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from lessons.digits import digits
-from lessons.kit import fast, goal, show_source
+from lessons.material.digits import digits
+from lessons.material.kit import fast, goal, show_source
 from nn import functional as F
 from nn import optim
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 

@@ -21,14 +21,14 @@ import numpy as np
 from numba import njit, prange
 
 import minigrad as mg
-from lessons.kit import fast, goal, show_source
+from lessons.material.kit import fast, goal, show_source
 from minigrad import threads
 from minigrad.function import Function
 from minigrad.kernels.cpu import matmul as library
 from minigrad.kernels.cpu import micro_kernel, simd, softmax
 from minigrad.kernels.cpu.micro_kernel import COLUMNS, ROWS, multiply_tile
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 rng = np.random.default_rng(0)
 CORES = threads.get_num_threads()
 print("threads:", CORES)

@@ -22,14 +22,14 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from lessons.kit import corpus, fast, goal, show_source
+from lessons.material.kit import corpus, fast, goal, show_source
 from models.text import tokenizers
 from models.text.batching import TokenBatches, train_val_split
 from models.text.tokenizers import ByteTokenizer, CharTokenizer, StreamDecoder, WordTokenizer
 from nn import functional as F
 from nn import optim
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 

@@ -19,8 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons.kit import corpus, fast, goal, show_source
-from lessons.small_text import KINDS, PEOPLE, small_text
+from lessons.material.kit import corpus, fast, goal, show_source
+from lessons.material.small_text import KINDS, PEOPLE, small_text
 from models.vectors.hogwild import HogwildTrainer
 from models.vectors.projection import pca
 from models.vectors.vocabulary import Vocabulary, split_sentences
@@ -30,7 +30,7 @@ from nn import functional as F
 from nn.alias import alias_table
 from nn.huffman import huffman_paths, huffman_tree
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 

@@ -18,8 +18,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons.kit import corpus, fast, goal, show_source
-from lessons.small_text import KINDS, PEOPLE, small_text
+from lessons.material.kit import corpus, fast, goal, show_source
+from lessons.material.small_text import KINDS, PEOPLE, small_text
 from models.glove import GloVe, GloVeConfig, GloVeTrainer, GloVeTraining
 from models.text import datasets
 from models.vectors import adagrad, evaluation, hogwild
@@ -28,7 +28,7 @@ from models.vectors.vocabulary import Vocabulary, split_sentences
 from models.vectors.word_vectors import WordVectors
 from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTraining
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons.kit import fast, goal, show_source
+from lessons.material.kit import fast, goal, show_source
 from models.classic import BagOfWords, LinearSVM, LogisticRegression, MultinomialNaiveBayes
 from models.classic.bag_of_words import words
 from models.classifier.config import ClassifierConfig
@@ -31,7 +31,7 @@ from models.text import datasets
 from models.text.files import DataError
 from nn import functional as F
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 rng = np.random.default_rng(0)
 
 # %% [markdown]

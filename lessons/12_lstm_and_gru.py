@@ -19,7 +19,7 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from lessons.kit import fast, goal, show_source
+from lessons.material.kit import fast, goal, show_source
 from minigrad.kernels.reference import recurrent
 from models.generate import generate_text
 from models.rnn import CarriedState, RNNConfig, RNNGenerator
@@ -36,7 +36,7 @@ from nn import functional as F
 from nn import optim
 from nn.utils import clip_grad_norm_
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 

@@ -17,13 +17,13 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from lessons.dates import PAD, START, VOCABULARY, dates, decoded, encoded
-from lessons.kit import fast, goal, show_source
+from lessons.material.dates import PAD, START, VOCABULARY, dates, decoded, encoded
+from lessons.material.kit import fast, goal, show_source
 from nn import functional as F
 from nn import optim
 from nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 
@@ -451,9 +451,9 @@ print(f"with one vector: {words_one_vector[at_length - 1]:.2f}")
 # ## The run: dates
 #
 # Now a real, if small, translation: dates as people write them into the form of ISO 8601, `1998-03-03`. There are
-# eight ways of writing in `lessons/dates.py`. Some say the month in letters, some name the weekday, and a few put the
-# month first. The order changes, and the network is told none of the rules. The attention is the
-# additive one, as in Bahdanau et al., who translated English to French with it.
+# eight ways of writing in `lessons/material/dates.py`. Some say the month in letters, some name the weekday, and a few
+# put the month first. The order changes, and the network is told none of the rules. The attention is the additive one,
+# as in Bahdanau et al., who translated English to French with it.
 
 # %%
 pairs = dates(20_000 if not fast() else 500, seed=1)

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
 import minigrad as mg
-from lessons.kit import corpus, fast, goal, show_source
+from lessons.material.kit import corpus, fast, goal, show_source
 from models.evaluation import evaluate, mean_loss
 from models.generate import generate_text
 from models.gpt import GPT, MLP, Block, GPTConfig
@@ -30,7 +30,7 @@ from nn.optim import AdamW
 from nn.optim.lr_scheduler import LinearWarmupCosine
 from nn.utils import clip_grad_norm_, decay_groups
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 
 # %% [markdown]
 # ## The question

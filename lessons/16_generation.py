@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons.kit import corpus, fast, goal, show_source
+from lessons.material.kit import corpus, fast, goal, show_source
 from models.beam import beam_search, extend_beams
 from models.evaluation import mean_loss
 from models.generate import generate_text
@@ -32,7 +32,7 @@ from nn.optim import AdamW
 from nn.optim.lr_scheduler import LinearWarmupCosine
 from nn.utils import clip_grad_norm_, decay_groups
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 rng = np.random.default_rng(0)
 
 # %% [markdown]

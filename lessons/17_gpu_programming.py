@@ -23,16 +23,16 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from lessons import cuda
-from lessons.digits import digits
-from lessons.kit import fast, goal, show_source
+from lessons.material import cuda
+from lessons.material.digits import digits
+from lessons.material.kit import fast, goal, show_source
 from minigrad import devices, kernels
 from minigrad.kernels.cuda.emulator import EmulatorError, order
 from minigrad.kernels.cuda.matmul import matmul
 from nn import functional as F
 from nn import optim
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 device = cuda.find_device()

@@ -18,11 +18,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from lessons import cuda
-from lessons.kit import fast, goal, show_source
+from lessons.material import cuda
+from lessons.material.kit import fast, goal, show_source
 from minigrad import devices, kernels
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
 rng = np.random.default_rng(0)
 device = cuda.find_device()

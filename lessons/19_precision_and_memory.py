@@ -21,14 +21,14 @@ from matplotlib.ticker import MaxNLocator
 
 import minigrad as mg
 import nn
-from lessons.kit import fast, goal, show_source
+from lessons.material.kit import fast, goal, show_source
 from minigrad import amp, checkpointing
 from minigrad.dtypes import as_dtype, epsilon
 from nn import functional as F
 from nn import optim
 from nn.utils import clip_grad_norm_
 
-plt.style.use("lessons.grey")
+plt.style.use("lessons.material.grey")
 rng = np.random.default_rng(0)
 try:
     bfloat16 = as_dtype("bfloat16")

@@ -4,9 +4,9 @@ import argparse
 import re
 from pathlib import Path
 
-from lessons.catalogue import lessons
 from lessons.course.exercises import Course, course
 from lessons.course.handout import make_handout
+from lessons.running.catalogue import lessons
 from models.errors import UserError
 
 

@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from lessons import progress
-from lessons.catalogue import Lesson, lessons
-from lessons.kit import FAST
+from lessons.material.kit import FAST
+from lessons.running import progress
+from lessons.running.catalogue import Lesson, lessons
 from models.errors import UserError
 
 
@@ -86,7 +86,7 @@ def _list() -> int:
 
 
 def _run(lesson: Lesson, out: Path, show: bool) -> int:
-    from lessons.running import run
+    from lessons.running.terminal import run
 
     waited = 0.0
 

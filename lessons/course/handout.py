@@ -10,12 +10,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lessons.catalogue import Lesson, lessons
 from lessons.course.cutting import cut
 from lessons.course.errors import CourseError
 from lessons.course.exercises import TABLE, Course, Exercise
 from lessons.course.student_readme import student_readme
 from lessons.course.trying import LIBRARY
+from lessons.running.catalogue import Lesson, lessons
 
 COMMANDS = {"__init__.py", "lesson.py", "course.py", "course_test.py"}
 COURSE = {"__init__.py", "cuda_bodies.py", "cutting.py", "errors.py", "exercises.py", "python_bodies.py"}  # fmt: skip
@@ -87,8 +87,10 @@ def _copy_lessons(root: Path, tree: Path, parts: list[Lesson], notebooks: dict[s
         lesson.path.name for lesson in parts
     }
     target.mkdir()
-    for name in sorted(names | {path.name for path in source.glob("*.mplstyle")}):
+    for name in sorted(names):
         shutil.copy(source / name, target)
+    for folder in ("material", "running"):
+        shutil.copytree(source / folder, target / folder, ignore=LEFT_OUT)
     for name, text in notebooks.items():
         (target / name).write_text(text, encoding="utf-8")
     for folder, files in (("commands", COMMANDS), ("course", COURSE)):

@@ -1,7 +1,7 @@
 """The README of a student's repository."""
 
-from lessons.catalogue import Lesson
 from lessons.course.exercises import Exercise
+from lessons.running.catalogue import Lesson
 
 README = """\
 # minigrad, with exercises

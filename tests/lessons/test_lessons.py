@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from lessons.catalogue import lessons
-from lessons.kit import FAST
-from lessons.running import run
+from lessons.material.kit import FAST
+from lessons.running.catalogue import lessons
+from lessons.running.terminal import run
 
 LESSONS = {lesson.number: lesson for lesson in lessons()}
 every_lesson = pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda lesson: lesson.path.stem)

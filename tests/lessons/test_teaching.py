@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lessons.catalogue import lessons
 from lessons.course.exercises import course
+from lessons.running.catalogue import lessons
 from minigrad.kernels.reference import attention as kernel
 from models import cli
 from tests.lessons.exercises import test_13_attention as checks

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from lessons.dates import ALPHABET, FORMS, VOCABULARY, _written, dates, decoded, encoded
-from lessons.dates import FIRST as A_MONDAY
+from lessons.material.dates import ALPHABET, FORMS, VOCABULARY, _written, dates, decoded, encoded
+from lessons.material.dates import FIRST as A_MONDAY
 
 
 def test_a_day_in_every_form():

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lessons.catalogue import lessons
-from lessons.formulas import plain
+from lessons.running.catalogue import lessons
+from lessons.running.formulas import plain
 
 
 @pytest.mark.parametrize(

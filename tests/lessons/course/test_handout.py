@@ -8,12 +8,12 @@ import tomllib
 
 import pytest
 
-from lessons.catalogue import lessons
 from lessons.commands import course as command
 from lessons.commands.course_handout import _numbers
 from lessons.course.cutting import is_blank, with_answers
 from lessons.course.exercises import TABLE, Course, course
 from lessons.course.handout import LIBRARY, TESTS, make_handout, student_project
+from lessons.running.catalogue import lessons
 from models.errors import UserError
 
 pytest.importorskip("jupytext")

@@ -22,7 +22,7 @@ def show_source(*things) -> None:
     """
     for thing in things:
         if isinstance(thing, str):
-            from lessons import cuda_source
+            from lessons.material import cuda_source
 
             source, start = cuda_source.read(thing)
             place = f"// {thing.partition(':')[0]}, line {start}"

@@ -13,7 +13,7 @@ from lessons.course import cuda_bodies, python_bodies
 from lessons.course.cutting import Target, body, cut, is_blank, line, put, with_answers
 from lessons.course.errors import CutError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LABEL = 'exercise 4.2: 100% of "it" \\ done'
 FILES = sorted(
     path.relative_to(ROOT).as_posix()

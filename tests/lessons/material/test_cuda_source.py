@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from lessons import cuda_source
-from lessons.cuda_source import read
-from lessons.kit import show_source
+from lessons.material import cuda_source
+from lessons.material.cuda_source import read
+from lessons.material.kit import show_source
 from minigrad.kernels.cuda.emulator import kernel_names
 
 FOLDER = "minigrad/kernels/cuda"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lessons.digits import digits
+from lessons.material.digits import digits
 
 
 def test_shapes_and_seeds():

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from lessons import progress
-from lessons.catalogue import lessons
 from lessons.commands.lesson import main
-from lessons.kit import FAST
+from lessons.material.kit import FAST
+from lessons.running import progress
+from lessons.running.catalogue import lessons
 from models.errors import UserError
 
 

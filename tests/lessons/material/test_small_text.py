@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lessons import kit
-from lessons.small_text import KINDS, PEOPLE, small_text
+from lessons.material import kit
+from lessons.material.small_text import KINDS, PEOPLE, small_text
 from models.text.files import DataError
 
 

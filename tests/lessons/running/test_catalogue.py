@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.catalogue import Cell, lessons, read_cells
+from lessons.running.catalogue import Cell, lessons, read_cells
 
 line = st.text(st.characters(blacklist_categories=["C", "Z"]), min_size=1).filter(lambda s: not s.startswith("# %%"))
 texts = st.lists(line, min_size=1, max_size=4).map("\n".join)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.syntax import Syntax
 
-from lessons.catalogue import Cell, Lesson
-from lessons.formulas import plain
+from lessons.running.catalogue import Cell, Lesson
+from lessons.running.formulas import plain
 
 
 def run(lesson: Lesson, out: Path, show: bool = False, between_sections=lambda: None) -> dict:

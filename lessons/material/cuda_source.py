@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lessons.course.cuda_bodies import span
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMENT = r"(?:(?:^[ \t]*//[^\n]*\n)+\n?)?"
 SIGNATURE = r"(?:^[ \t]*(?![\s#/}])[^\n;]+\n?)+"  # lines that are no comment, no directive, no other statement
 BEFORE_BODY = re.compile(rf"{COMMENT}{SIGNATURE}\Z", re.MULTILINE)

@@ -4,10 +4,10 @@ import ast
 
 import pytest
 
-from lessons.catalogue import lessons
 from lessons.course.cutting import Target
 from lessons.course.errors import CourseError
 from lessons.course.exercises import TABLE, Course, course
+from lessons.running.catalogue import lessons
 
 ENTRY = {
     "number": '"4.1"',

@@ -81,7 +81,7 @@ class Lesson:
         return sections
 
 
-def lessons(folder: Path = Path(__file__).parent) -> list[Lesson]:
+def lessons(folder: Path = Path(__file__).parents[1]) -> list[Lesson]:
     """The lessons of this or another folder, in order."""
     return [Lesson(path) for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
 
