@@ -21,7 +21,7 @@ import minigrad as mg
 from lessons.material.kit import corpus, fast, goal, show_source
 from lessons.material.small_text import KINDS, PEOPLE, small_text
 from models.glove import GloVe, GloVeConfig, GloVeTrainer, GloVeTraining
-from models.text import datasets
+from models.text.sources import datasets
 from models.vectors import adagrad, evaluation, hogwild
 from models.vectors.cooccurrence import count_cooccurrences
 from models.vectors.vocabulary import Vocabulary, split_sentences

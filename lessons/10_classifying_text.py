@@ -20,15 +20,20 @@ import numpy as np
 
 import minigrad as mg
 from lessons.material.kit import fast, goal, show_source
-from models.classic import BagOfWords, LinearSVM, LogisticRegression, MultinomialNaiveBayes
-from models.classic.bag_of_words import words
-from models.classifier.config import ClassifierConfig
-from models.classifier.text_classifier import TextClassifier
-from models.classifier.textcnn import MaxOverTimeConv1d, TextCNN
-from models.classifier.training import FitConfig
+from models.classifiers.bodies import (
+    BagOfWords,
+    LinearSVM,
+    LogisticRegression,
+    MultinomialNaiveBayes,
+)
+from models.classifiers.bodies.bag_of_words import words
+from models.classifiers.bodies.textcnn import MaxOverTimeConv1d, TextCNN
+from models.classifiers.config import ClassifierConfig
+from models.classifiers.text_classifier import TextClassifier
+from models.classifiers.training import FitConfig
 from models.metrics import accuracy, confusion_matrix, precision_recall_f1
-from models.text import datasets
 from models.text.files import DataError
+from models.text.sources import datasets
 from nn import functional as F
 
 plt.style.use("lessons.material.grey")
@@ -138,7 +143,7 @@ plt.show()
 
 # %% [markdown]
 # Nearly all is zero. Real texts are worse: of some 20,000 words a story uses sixty. The library
-# therefore keeps only what is not zero (`models/classic/sparse.py`).
+# therefore keeps only what is not zero (`models/classifiers/bodies/sparse.py`).
 
 # %% [markdown]
 # ## Naive Bayes, derived

@@ -19,9 +19,9 @@ import minigrad as mg
 import nn
 from lessons.material.kit import fast, goal, show_source
 from minigrad.kernels.reference import recurrent
-from models.text import corpora
 from models.text.batching import StreamBatches
 from models.text.files import DataError
+from models.text.sources import corpora
 from models.text.tokenizers import CharTokenizer
 from nn import functional as F
 from nn import optim

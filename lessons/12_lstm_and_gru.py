@@ -21,9 +21,8 @@ import minigrad as mg
 import nn
 from lessons.material.kit import fast, goal, show_source
 from minigrad.kernels.reference import recurrent
-from models.generate import generate_text
+from models.generation.generate import generate_text
 from models.rnn import CarriedState, RNNConfig, RNNGenerator
-from models.text import corpora
 from models.text.batching import (
     StreamBatches,
     count_targets,
@@ -31,6 +30,7 @@ from models.text.batching import (
     train_val_split,
 )
 from models.text.files import DataError
+from models.text.sources import corpora
 from models.text.tokenizers import CharTokenizer
 from nn import functional as F
 from nn import optim

@@ -20,9 +20,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 import minigrad as mg
 from lessons.material.kit import corpus, fast, goal, show_source
-from models.evaluation import evaluate, mean_loss
-from models.generate import generate_text
+from models.generation.generate import generate_text
 from models.gpt import GPT, MLP, Block, GPTConfig
+from models.tasks.evaluation import evaluate, mean_loss
 from models.text.batching import TokenBatches
 from models.text.tokenizers import CharTokenizer
 from nn import functional as F

@@ -20,11 +20,11 @@ import numpy as np
 
 import minigrad as mg
 from lessons.material.kit import corpus, fast, goal, show_source
-from models.beam import beam_search, extend_beams
-from models.evaluation import mean_loss
-from models.generate import generate_text
+from models.generation.beam import beam_search, extend_beams
+from models.generation.generate import generate_text
+from models.generation.sampling import Sampling, draw, keep_top_k, keep_top_p, penalize_repetition
 from models.gpt import GPT, GPTConfig
-from models.sampling import Sampling, draw, keep_top_k, keep_top_p, penalize_repetition
+from models.tasks.evaluation import mean_loss
 from models.text.batching import TokenBatches
 from models.text.tokenizers import CharTokenizer
 from nn import KVCache

@@ -1,30 +1,30 @@
 """models: language models and what surrounds them, from text to trained model and back to text.
 
 from models import GPT, GPTConfig, TrainConfig, Trainer, load_checkpoint
-from models.generate import generate
-from models.text import corpora
+from models.generation.generate import generate
+from models.text.sources import corpora
 """
 
 from importlib import import_module
 
 # Imported on first use: `minigrad --help` needs none of them.
 _HOMES = {
-    "ClassifierConfig": "models.classifier.config",
-    "FitConfig": "models.classifier.training",
+    "ClassifierConfig": "models.classifiers.config",
+    "FitConfig": "models.classifiers.training",
     "GloVe": "models.glove",
     "GloVeConfig": "models.glove",
     "GPT": "models.gpt",
     "GPTConfig": "models.gpt",
-    "TextClassifier": "models.classifier.text_classifier",
-    "TrainConfig": "models.trainer",
-    "Trainer": "models.trainer",
+    "TextClassifier": "models.classifiers.text_classifier",
+    "TrainConfig": "models.training.trainer",
+    "Trainer": "models.training.trainer",
     "UserError": "models.errors",
     "Word2Vec": "models.word2vec",
     "Word2VecConfig": "models.word2vec",
     "WordVectors": "models.vectors.word_vectors",
-    "evaluate": "models.evaluation",
-    "load_checkpoint": "models.checkpoint",
-    "save_checkpoint": "models.checkpoint",
+    "evaluate": "models.tasks.evaluation",
+    "load_checkpoint": "models.weights.checkpoint",
+    "save_checkpoint": "models.weights.checkpoint",
 }
 __all__ = [*_HOMES]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import nn
 from minigrad.tensor import unwrap
-from models import huggingface
 from models.errors import UserError
+from models.weights import gpt2 as huggingface
 from nn import functional as F
 
 INITIAL_STD = 0.02

@@ -4,8 +4,8 @@ import difflib
 from typing import NamedTuple
 
 import nn
-from models.classifier.config import ClassifierConfig
-from models.classifier.model import ClassifierModel
+from models.classifiers.config import ClassifierConfig
+from models.classifiers.model import ClassifierModel
 from models.errors import UserError
 from models.glove import GloVe, GloVeConfig
 from models.gpt import GPT, GPTConfig
@@ -29,12 +29,12 @@ class Architecture(NamedTuple):
 
 MODELS: dict[str, Architecture] = {
     "classifier": Architecture(
-        ClassifierConfig, ClassifierModel, "models.recipes.classifier:train", "models.recipes.classifier:evaluate"
+        ClassifierConfig, ClassifierModel, "models.tasks.classification:train", "models.tasks.classification:evaluate"
     ),
-    "gpt": Architecture(GPTConfig, GPT, "models.recipes.language:train"),
-    "rnn": Architecture(RNNConfig, RNNGenerator, "models.recipes.language:train"),
-    "word2vec": Architecture(Word2VecConfig, Word2Vec, "models.recipes.vectors:train_word2vec"),
-    "glove": Architecture(GloVeConfig, GloVe, "models.recipes.vectors:train_glove"),
+    "gpt": Architecture(GPTConfig, GPT, "models.tasks.language:train"),
+    "rnn": Architecture(RNNConfig, RNNGenerator, "models.tasks.language:train"),
+    "word2vec": Architecture(Word2VecConfig, Word2Vec, "models.tasks.word_vectors:train_word2vec"),
+    "glove": Architecture(GloVeConfig, GloVe, "models.tasks.word_vectors:train_glove"),
 }
 
 

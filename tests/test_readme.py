@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.cli import main
+from models.commands.cli import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 FENCED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -4,8 +4,8 @@ import inspect
 import os
 import textwrap
 
-from models.text import corpora
 from models.text.files import DataError
+from models.text.sources import corpora
 
 FAST = "MINIGRAD_LESSON_FAST"  # set to 1, the lessons run at reduced size
 
@@ -67,7 +67,7 @@ def goal(
 
 
 def corpus(name: str, instead: str | None = None) -> str:
-    """The text of a corpus of models/text/corpora.py; where it cannot be fetched, and at reduced size, another.
+    """The text of a corpus of models/text/sources/corpora.py; where it cannot be fetched, and at reduced size, another.
 
     instead  the other text; if not given, the one that every Python carries: its own reference, in English
     """

@@ -7,7 +7,7 @@ minigrad classify runs/topics texts.txt --json
 from json import dumps
 from pathlib import Path
 
-from models.classifier.text_classifier import TextClassifier
+from models.classifiers.text_classifier import TextClassifier
 from models.errors import UserError
 from models.text.files import read_text
 

@@ -8,13 +8,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.classifier.config import BODIES, ClassifierConfig
-from models.classifier.training import FitConfig
-from models.comparison import Score, compare, markdown, plot
+from models.classifiers.comparison import Score, compare, markdown, plot
+from models.classifiers.config import BODIES, ClassifierConfig
+from models.classifiers.training import FitConfig
 from models.configuration import parse_flags, read_toml
 from models.errors import UserError
-from models.recipes.classifier import ClassifierRun
-from models.recipes.run import use_device
+from models.tasks.classification import ClassifierRun
+from models.tasks.run import use_device
 
 
 @dataclass

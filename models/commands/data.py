@@ -2,9 +2,9 @@
 
 import argparse
 
-from models.text import corpora, datasets
 from models.text.files import DataError
-from models.text.resources import Resource, find
+from models.text.sources import corpora, datasets
+from models.text.sources.resources import Resource, find
 
 TABLES = {
     "texts": corpora.CORPORA,

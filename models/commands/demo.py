@@ -10,15 +10,15 @@ import math
 import time
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, load_checkpoint
 from models.errors import UserError
-from models.generate import generate
+from models.generation.generate import generate
 from models.gpt import GPTConfig
-from models.progress import duration
-from models.recipes.language import LanguageRun, prepare
-from models.recipes.run import finish, started_with
-from models.text import corpora
-from models.trainer import TrainConfig, Trainer
+from models.tasks.language import LanguageRun, prepare
+from models.tasks.run import finish, started_with
+from models.text.sources import corpora
+from models.training.progress import duration
+from models.training.trainer import TrainConfig, Trainer
+from models.weights.checkpoint import Checkpoint, load_checkpoint
 
 PROMPT = "ROMEO:\n"
 SCENE_TOKENS = 500
@@ -133,5 +133,5 @@ what to try next:
   minigrad train gpt --out runs/big --num-layers 6 --num-heads 6 --embedding-dim 384 \\
       --context-length 256 --steps 5000 --dropout 0.1              hours, and much better verse
   minigrad train gpt --help                                      every setting
-the loop that did this is models/trainer.py, the model models/gpt.py"""
+the loop that did this is models/training/trainer.py, the model models/gpt.py"""
     )

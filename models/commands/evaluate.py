@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Literal
 
 from models import registry
-from models.checkpoint import architecture_of, load_checkpoint
 from models.errors import UserError
-from models.evaluation import evaluate
 from models.placement import choose_device
-from models.text import corpora
+from models.tasks.evaluation import evaluate
 from models.text.batching import train_val_split
+from models.text.sources import corpora
 from models.vectors.evaluation import evaluate_vectors
 from models.vectors.formats import PRETRAINED, read_vectors
 from models.vectors.word_vectors import WordVectors
+from models.weights.checkpoint import architecture_of, load_checkpoint
 
 
 def main(argv: list[str]) -> int:

@@ -6,10 +6,10 @@ minigrad generate runs/play --prompt "ROMEO:" --max-tokens 500 --temperature 0.8
 from pathlib import Path
 from typing import Literal
 
-from models.checkpoint import load_checkpoint
 from models.errors import UserError
-from models.generate import generate, generate_samples
+from models.generation.generate import generate, generate_samples
 from models.placement import choose_device
+from models.weights.checkpoint import load_checkpoint
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.errors import UserError
-from models.plots import plot_words
+from models.training.plots import plot_words
 from models.vectors.projection import pca, tsne
 from models.vectors.word_vectors import WordVectors
 

@@ -3,7 +3,7 @@
 minigrad train gpt --data shakespeare --out runs/play --num-layers 6 --steps 5000
 minigrad train gpt --out runs/play --resume
 
-How each kind of model is taught stands in models/recipes/.
+How each kind of model is taught stands in models/tasks/.
 """
 
 from importlib import import_module

@@ -1,7 +1,8 @@
-"""Text in and out: tokenizers, corpora, labelled data, batches.
+"""Text in and out: tokenizers, batches, and where texts come from.
 
-corpora.py       the texts there are, and reading your own; fetching.py and converters.py get them
-datasets.py      labelled texts and word tests, likewise; labelled.py reads and splits files of your own
+sources/         the corpora and labelled data there are, fetched, checked and converted; and reading your own
 tokenizers.py    characters, words, bytes; tokenizer.py is what they have in common
 batching.py      ids to batches
+augmentation.py  small changes to a text that leave its label as it is
+files.py         text files in and out
 """

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.text import datasets
+from models.text.sources import datasets
 from models.vectors.word_vectors import METHODS, WordVectors
 
 SIMILARITIES = ("wordsim353", "simlex999")

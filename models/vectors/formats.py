@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
-from models.text import artifacts
-from models.text.fetching import fetch
 from models.text.files import DataError, write_atomically
+from models.text.sources import artifacts
+from models.text.sources.fetching import fetch
 from models.vectors.parquet import read_strings
 from models.vectors.word_vectors import WordVectors
 

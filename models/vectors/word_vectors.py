@@ -41,7 +41,7 @@ class WordVectors:
     def load(cls, path: str | os.PathLike) -> "WordVectors":
         """The vectors of a run's directory, or of a file in the word2vec (text, binary) or GloVe format."""
         if Path(path).is_dir():
-            from models.checkpoint import load_checkpoint
+            from models.weights.checkpoint import load_checkpoint
 
             checkpoint = load_checkpoint(path, with_optimizer=False)
             if not hasattr(checkpoint.model, "vectors"):

@@ -10,10 +10,16 @@ import sys
 
 import numpy as np
 
-from models.classic import BagOfWords, ComplementNaiveBayes, LinearSVM, LogisticRegression, MultinomialNaiveBayes
+from models.classifiers.bodies import (
+    BagOfWords,
+    ComplementNaiveBayes,
+    LinearSVM,
+    LogisticRegression,
+    MultinomialNaiveBayes,
+)
 from models.metrics import accuracy, f1
-from models.text import datasets
-from models.text.datasets import encode_labels
+from models.text.sources import datasets
+from models.text.sources.datasets import encode_labels
 
 
 def _pairs():

@@ -31,7 +31,7 @@ WORK = {
 
 def epoch() -> list[tuple[np.ndarray, np.ndarray]]:
     """The batches, ids (32, time) and targets (32,)."""
-    from models.classifier.batches import TextBatches
+    from models.classifiers.batches import TextBatches
 
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(67), 0.9, TEXTS), 5, LONGEST).astype(int)
@@ -43,9 +43,9 @@ def epoch() -> list[tuple[np.ndarray, np.ndarray]]:
 
 def ours(body, **sizes):
     import minigrad as mg
-    from models.classifier.config import ClassifierConfig
-    from models.classifier.model import ClassifierModel
-    from models.classifier.training import Loss
+    from models.classifiers.config import ClassifierConfig
+    from models.classifiers.model import ClassifierModel
+    from models.classifiers.training import Loss
     from nn.optim import AdamW
     from nn.utils import clip_grad_norm_
 
@@ -126,7 +126,7 @@ def theirs(body, embedding_dim, filters=0, num_heads=0, hidden_size=0, num_layer
     return step
 
 
-ours.load = lambda: importlib.import_module("models.classifier.model")
+ours.load = lambda: importlib.import_module("models.classifiers.model")
 theirs.load = lambda: importlib.import_module("torch")
 
 

@@ -20,7 +20,7 @@ ARCHITECTURES = ("skip-gram", "cbow")
 
 
 def sentences():
-    from models.text import corpora
+    from models.text.sources import corpora
     from models.vectors.vocabulary import split_sentences
 
     return split_sentences(corpora.text(DATA))

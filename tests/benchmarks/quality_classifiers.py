@@ -13,9 +13,9 @@ import statistics
 from pathlib import Path
 
 from models import ClassifierConfig
-from models.classifier.vocabulary import tokens_of
+from models.classifiers.vocabulary import tokens_of
 from models.metrics import accuracy, f1
-from models.text import datasets
+from models.text.sources import datasets
 from models.text.tokenizers import WordTokenizer
 from tests.benchmarks.turns import machine
 

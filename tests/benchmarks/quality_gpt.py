@@ -13,10 +13,10 @@ import sys
 
 import numpy as np
 
-from models.text import corpora
 from models.text.batching import TokenBatches, evaluation_batches, train_val_split
+from models.text.sources import corpora
 from models.text.tokenizers import TOKENIZERS
-from models.train_config import TrainConfig
+from models.training.train_config import TrainConfig
 
 CHARACTERS = 1_000_000
 SIZES = {"layers": 4, "heads": 4, "width": 128, "time": 64, "batch": 12}

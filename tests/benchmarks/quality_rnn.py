@@ -4,7 +4,7 @@
 
 2 layers of 512 on the first million characters of the default corpus, the last tenth of them held out:
 batches of 50 streams of 50 characters with the state carried over, AdamW with clipping and the schedule of
-models/trainer.py. The validation text is read once, with the state carried over, at the end of each epoch.
+models/training/trainer.py. The validation text is read once, with the state carried over, at the end of each epoch.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.text import corpora
 from models.text.batching import StreamBatches, count_targets, stream_evaluation_batches, train_val_split
+from models.text.sources import corpora
 from models.text.tokenizers import CharTokenizer
 
 CHARACTERS, HIDDEN, LAYERS, BATCH, WINDOW = 1_000_000, 512, 2, 50, 50
@@ -42,7 +42,7 @@ def our_side(weights, train, validation, epochs):
     """(seconds, validation loss) after each epoch, by models.Trainer."""
     import minigrad as mg
     from models.rnn import CarriedState, RNNConfig, RNNGenerator
-    from models.trainer import TrainConfig, Trainer
+    from models.training.trainer import TrainConfig, Trainer
 
     model = RNNGenerator(RNNConfig(len(weights["head.bias"]), WINDOW, LAYERS, HIDDEN, HIDDEN, cell="lstm", dropout=0.0))
     model.load_state_dict({name: mg.tensor(value) for name, value in weights.items()})

@@ -14,8 +14,8 @@ import numpy as np
 
 import minigrad as mg
 from models.glove import GloVe, GloVeConfig, GloVeTraining
-from models.recipes.vectors import read_texts
-from models.text import datasets
+from models.tasks.word_vectors import read_texts
+from models.text.sources import datasets
 from models.vectors import adagrad, hogwild
 from models.vectors.cooccurrence import count_cooccurrences
 from models.vectors.evaluation import SIMILARITIES, analogies, similarities

@@ -15,7 +15,7 @@ import pytest
 from lessons.course.exercises import course
 from lessons.running.catalogue import lessons
 from minigrad.kernels.reference import attention as kernel
-from models import cli
+from models.commands import cli
 from tests.lessons.exercises import test_13_attention as checks
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ import pytest
 
 import minigrad as mg
 from models import registry
-from models.classifier.config import ClassifierConfig
-from models.classifier.model import BODIES, ClassifierModel
+from models.classifiers.config import ClassifierConfig
+from models.classifiers.model import BODIES, ClassifierModel
 from models.glove import GloVe, GloVeConfig
 from models.gpt import GPT, GPTConfig
 from models.rnn import CELLS, RNNConfig, RNNGenerator

@@ -9,19 +9,19 @@ import pytest
 
 import minigrad as mg
 from minigrad.kernels.cuda import loader
-from models.checkpoint import load_checkpoint
 from models.commands.evaluate import main as evaluate
 from models.commands.generate import main as generate
 from models.commands.train import main as train
 from models.errors import UserError
-from models.evaluation import mean_loss
-from models.generate import generate_text
+from models.generation.generate import generate_text
 from models.gpt import GPT, GPTConfig
-from models.log import read_log
 from models.placement import choose_device
+from models.tasks.evaluation import mean_loss
 from models.text.batching import TokenBatches
 from models.text.tokenizers import ByteTokenizer
-from models.trainer import TrainConfig, Trainer
+from models.training.log import read_log
+from models.training.trainer import TrainConfig, Trainer
+from models.weights.checkpoint import load_checkpoint
 from tests.support import fake_cupy
 
 IDS = np.random.default_rng(0).integers(0, 256, 3000)

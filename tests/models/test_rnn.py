@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from models.checkpoint import load_checkpoint
 from models.commands.train import main
 from models.errors import UserError
-from models.evaluation import evaluate, mean_loss
-from models.generate import generate, generate_samples, generate_text
-from models.plots import plot_hidden_units
-from models.progress import Silence
+from models.generation.generate import generate, generate_samples, generate_text
 from models.rnn import CELLS, CarriedState, RNNConfig, RNNGenerator
+from models.tasks.evaluation import evaluate, mean_loss
 from models.text.batching import StreamBatches, stream_evaluation_batches
 from models.text.files import DataError
 from models.text.tokenizers import ByteTokenizer, CharTokenizer
-from models.trainer import TrainConfig, Trainer
-from tests.models.test_resume import assert_same_runs
+from models.training.plots import plot_hidden_units
+from models.training.progress import Silence
+from models.training.trainer import TrainConfig, Trainer
+from models.weights.checkpoint import load_checkpoint
+from tests.models.training.test_resume import assert_same_runs
 
 SMALL = RNNConfig(vocab_size=256, context_length=6, num_layers=2, hidden_size=12, embedding_dim=8)
 TINY = ["--hidden-size", "8", "--embedding-dim", "8", "--context-length", "8", "--batch-size", "2", "--steps", "3",

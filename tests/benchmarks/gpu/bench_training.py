@@ -29,7 +29,7 @@ def our_step(sizes: dict, batch: int, options: Options, as_graph: bool):
     """A step of a Trainer, whose batches are on the host, as in a real run."""
     import minigrad as mg
     from models.gpt import GPT, GPTConfig
-    from models.trainer import TrainConfig, Trainer
+    from models.training.trainer import TrainConfig, Trainer
 
     mg.manual_seed(0)
     config = GPTConfig(

@@ -9,7 +9,7 @@ import pytest
 from lessons.course.exercises import Course
 from lessons.course.grading import grade
 from lessons.course.judging import Limits
-from models import cli
+from models.commands import cli
 from tests.lessons.course import toy
 
 SOFTMAX = "minigrad/kernels/reference/softmax.py"

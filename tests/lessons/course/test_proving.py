@@ -6,7 +6,7 @@ from lessons.course.errors import CourseError
 from lessons.course.exercises import Course
 from lessons.course.judging import Limits
 from lessons.course.proving import mistakes, prove, wrong
-from models import cli
+from models.commands import cli
 from tests.lessons.course import toy
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from minigrad.kernels.reference import conv1d_max as kernel
-from models.classic import BagOfWords, MultinomialNaiveBayes
-from models.classic.sparse import SparseMatrix
+from models.classifiers.bodies import BagOfWords, MultinomialNaiveBayes
+from models.classifiers.bodies.sparse import SparseMatrix
 from models.metrics import classification, confusion
 from tests.lessons.exercises.expect import close, equal, holds
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 import minigrad as mg
-from models.evaluation import mean_loss
 from models.gpt import GPT, GPTConfig
 from models.metrics import perplexity
+from models.tasks.evaluation import mean_loss
 from tests.lessons.exercises import expect
 
 

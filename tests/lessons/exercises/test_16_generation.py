@@ -3,8 +3,8 @@
 import numpy as np
 
 import minigrad as mg
-from models.beam import extend_beams
-from models.sampling import draw, keep_top_k, keep_top_p, penalize_repetition
+from models.generation.beam import extend_beams
+from models.generation.sampling import draw, keep_top_k, keep_top_p, penalize_repetition
 from nn import KVCache
 from tests.lessons.exercises import expect
 
