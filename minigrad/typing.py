@@ -1,0 +1,31 @@
+"""The types of minigrad's signatures, under the names that they have in the text.
+
+    from minigrad.typing import Array, Device, Dim, DTypeLike, Number, Shape, TensorLike
+
+An array is numpy's or cupy's. cupy need not be installed, and its arrays have numpy's methods, so to a type checker an
+`Array` is numpy's. A function of `ops` takes a `TensorLike`: given a Tensor it returns a Tensor, given arrays only an
+array.
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+Array: TypeAlias = np.ndarray  # or cupy.ndarray, see above
+Number: TypeAlias = bool | int | float | np.generic
+TensorLike: TypeAlias = Union["Tensor", np.ndarray, bool, int, float, np.generic]
+Data: TypeAlias = Union["Tensor", np.ndarray, bool, int, float, np.generic, Sequence[Any]]  # what tensor() takes
+
+Shape: TypeAlias = tuple[int, ...]
+Dim: TypeAlias = int | tuple[int, ...] | None  # one dimension, several, or all of them
+Index: TypeAlias = Any  # whatever may stand between brackets: int, slice, None, ..., arrays, Tensors, a tuple of them
+
+DType: TypeAlias = np.dtype
+DTypeLike: TypeAlias = np.dtype | type | str  # np.float32, "float32", "bfloat16"
+Device: TypeAlias = str  # "cpu" or "cuda"
+ArrayModule: TypeAlias = ModuleType  # numpy or cupy

@@ -1,0 +1,119 @@
+"""The house style, where a machine can tell: signatures, docstrings, the length of files, natural English."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TYPED = ("minigrad", "nn", "models")
+LONGEST = 450  # lines; most files have fewer than 300
+
+# How many public functions and methods are still without all types, or without a docstring. These only shrink.
+UNTYPED = {"minigrad": 269, "nn": 100, "models": 82}
+UNDOCUMENTED = {"minigrad": 39, "nn": 50, "models": 13}
+
+# What numba compiles: it finds the types of arguments itself, and an annotation would promise what nobody checks.
+COMPILED = re.compile(r"\b(njit|intrinsic|inline|parallel|serial|worker_function|register_model)\b")
+# What these do is told, with the formula, in the docstring of the class. A Function's take arrays or Tensors.
+RULES = {"forward", "backward", "composite", "flops"}
+
+NATURAL = ("lessons", ".github", "README.md")
+
+# What an English reader stumbles over, and what to write instead.
+STRANGE = {
+    r"derivatives? by": "derivative with respect to",
+    r"one an? (output|input|row|head|line|file|token|element)\b": "one per ..., or: for each ...",
+    r"\banew\b": "again, or: from scratch",
+    r"(leaves?|leaving|left) (it |them |this |that |those )?away": "leave out",
+    r"manieth": "every n-th",
+    r"stands? behind": "what follows, or: what is meant",
+    r"\bas to (what|where|how|which|when)\b": "about",
+}
+
+
+def sources(*packages: str) -> Iterator[tuple[str, str]]:
+    """(path from the root, text) of the Python files of packages."""
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+def public_functions(body: list[ast.stmt], owner: ast.ClassDef | None = None, prefix: str = ""):
+    """(qualified name, node, the class or None) of the functions and methods whose names do not start with _."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from public_functions(node.body + node.orelse, owner, prefix)
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, node, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield f"{prefix}{node.name}", node, owner
+
+
+def is_rule(function: ast.FunctionDef, owner: ast.ClassDef | None) -> bool:
+    """Whether its class may speak for it."""
+    return owner is not None and function.name in RULES and bool(ast.get_docstring(owner))
+
+
+def is_typed(function: ast.FunctionDef, owner: ast.ClassDef | None) -> bool:
+    """Whether every argument, self excepted, and the result have a type; a function for numba needs none."""
+    decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+    if any(COMPILED.search(decorator) for decorator in decorators):
+        return True
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    if owner and "staticmethod" not in decorators:
+        del arguments[0]
+    arguments += function.args.kwonlyargs
+    arguments += [each for each in (function.args.vararg, function.args.kwarg) if each]
+    return function.returns is not None and all(argument.annotation for argument in arguments)
+
+
+def defined_kernels() -> set[str]:
+    """The names in kernels/reference: what has one there has its types and its docstring there, too."""
+    texts = (text for _, text in sources("minigrad/kernels/reference"))
+    return {name for text in texts for name, _, _ in public_functions(ast.parse(text).body)}
+
+
+@pytest.mark.parametrize("package", TYPED)
+def test_public_functions_have_types_and_docstrings(package, record_property):
+    total, untyped, undocumented = 0, [], []
+    for path, text in sources(package):
+        kernels = defined_kernels() if path.startswith(("minigrad/kernels/cpu", "minigrad/kernels/cuda")) else set()
+        for name, function, owner in public_functions(ast.parse(text).body):
+            total += 1
+            if name in kernels:
+                continue
+            rule = is_rule(function, owner)
+            if not (rule and package == "minigrad") and not is_typed(function, owner):
+                untyped.append(f"{path}: {name}")
+            if not rule and not ast.get_docstring(function):
+                undocumented.append(f"{path}: {name}")
+    print(f"{package}: {total} public functions, {len(untyped)} without types, {len(undocumented)} without docstring")
+    assert len(untyped) <= UNTYPED[package], "add types:\n" + "\n".join(untyped)
+    assert len(undocumented) <= UNDOCUMENTED[package], "add docstrings:\n" + "\n".join(undocumented)
+
+
+def test_no_file_is_long():
+    long = {path: text.count("\n") for path, text in sources(*TYPED, "lessons") if not re.search(r"/\d\d_", path)}
+    assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}
+
+
+@pytest.mark.parametrize("phrase", STRANGE)
+def test_the_english_is_natural(phrase):
+    found = []
+    for folder in NATURAL:
+        for path in sorted((ROOT / folder).rglob("*")) or [ROOT / folder]:
+            if path.suffix in {".py", ".md", ".cu", ".cuh", ".toml", ".yml", ".h", ".cpp"}:
+                text = path.read_text(encoding="utf-8")
+                found += [
+                    f"{path.relative_to(ROOT).as_posix()}:{text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}"
+                    for match in re.finditer(phrase.replace(" ", r"[\s#/]+"), text, re.IGNORECASE)
+                ]
+    assert not found, f"write {STRANGE[phrase]!r}:\n" + "\n".join(found)
+
+
+def test_advice_installs_this_minigrad():
+    """From a registry, minigrad[extra] would be another project of the name; in a clone it is .[extra]."""
+    assert [path for path, text in sources(*TYPED, "lessons") if "minigrad[" in text] == []
