@@ -135,13 +135,13 @@ print(f"best central step {steps[central.argmin()]:.0e}, error {central.min():.0
 # ## The smallest code: autodiff, forwards
 #
 # The rules of calculus are mechanical, so let the program apply them *while it computes*.
-# Carry two numbers instead of one: the value, and its derivative by the input. Each
+# Carry two numbers instead of one: the value, and its derivative with respect to the input. Each
 # operation knows what it does to both.
 
 
 # %%
 class Dual:
-    """A value and its derivative by the input."""
+    """A value and its derivative with respect to the input."""
 
     def __init__(self, value, slope=0.0):
         self.value, self.slope = value, slope
@@ -213,12 +213,12 @@ print(f"                       from the left {n * n + n * n:,}")
 
 # %% [markdown]
 # From the left, a row meets a table and gives a row, at each step. That is *reverse mode*,
-# or *backpropagation*. One pass gives the derivative by **all** inputs, for about the cost
+# or *backpropagation*. One pass gives the derivative with respect to **all** inputs, for about the cost
 # of computing the function a few times. It has to wait until the output is known, and
 # must remember what happened on the way: lesson 3 builds the machine.
 #
 # No table is ever written down. An operation only has to answer one question: *given the
-# row $g$, the derivative of the end by my output, what is the derivative by my input?* This
+# row $g$, the derivative of the end with respect to my output, what is it with respect to my input?* This
 # is the vector-Jacobian product $g J$, and the answer is called a **gradient rule**.
 
 # %% [markdown]

@@ -8,7 +8,7 @@
 # | Time | 90 minutes, of which 5 seconds are computing |
 # | Memory | 0.2 GB |
 #
-# Lesson 2 ended with a promise: one pass backwards gives the derivative by *all* inputs.
+# Lesson 2 ended with a promise: one pass backwards gives the derivative with respect to *all* inputs.
 # Now you build the machine that does it, from an empty file, and find each piece of it in the library.
 
 # %%
@@ -99,7 +99,7 @@ class Value:
     """A number that remembers how it was computed.
 
     parents  the values it was made from
-    rule     given the derivative by this value, those by the parents, one each
+    rule     given the derivative with respect to this value, those for its parents, one each
     """
 
     def __init__(self, data, parents=(), rule=None):

@@ -430,7 +430,7 @@ plt.show()
 
 # %% [markdown]
 # *Program 2* is flat to the last digit: nothing is being trained. The optimiser holds the parameters of
-# `other`, a network that nobody uses. This happens when a model is made anew, or moved, after its optimiser.
+# `other`, a network that nobody uses. This happens when a model is created again, or moved, after its optimiser.
 #
 # *Program 3* learns something and then stops well above zero. Its softmax runs along the wrong axis: over the 16
 # pictures instead of the ten classes. Each class has only the probability 1 to share among its pictures. If $k$
@@ -455,8 +455,8 @@ print(f"floor {floor:.4f}, reached {heart['program 3'][-1]:.4f}")
 # - **L2** shrinks every weight by a *share* of itself. Large weights hurt most, none becomes zero.
 # - **L1** has the gradient $\lambda\,\text{sign}(w)$: it takes the same *amount* from each, so small weights go
 #   to zero and stay there.
-# - **Dropout** sets each hidden number to 0 with probability $p$, anew in each step, and multiplies the others by
-#   $1 / (1 - p)$. The mean stays what it was: $p \cdot 0 + (1 - p) \cdot h / (1 - p) = h$. No neuron can rely on
+# - **Dropout** sets each hidden number to 0 with probability $p$, drawn again in each step, and multiplies the others
+#   by $1 / (1 - p)$. The mean stays what it was: $p \cdot 0 + (1 - p) \cdot h / (1 - p) = h$. No neuron can rely on
 #   a certain other one. On new pictures it is off: that is what `network.eval()` is for.
 # - **Stopping early** is free: keep the weights of the epoch that was best on pictures you did not train on.
 

@@ -548,8 +548,8 @@ plt.show()
 
 # %%
 def bootstrap(first, second, draws):
-    """Differences (draws, 2) in accuracy and macro-F1 of two classifiers, each on texts drawn
-    anew."""
+    """Differences (draws, 2) in accuracy and macro-F1 of two classifiers, on newly drawn texts
+    each time."""
     size, k = len(test_y), len(classes)
     differences = []
     for _ in range(draws):

@@ -253,7 +253,7 @@ plt.show()
 
 # %%
 def one_unit(w, T, b=-0.1, h=0.3):
-    """The loss after T steps, and its derivative by w."""
+    """The loss after T steps, and its derivative with respect to w."""
     dh = 0.0
     for _ in range(T):
         new = np.tanh(w * h + b)

@@ -507,14 +507,14 @@ plt.show()
 # %% [markdown]
 # ## A bug to find
 #
-# A friend writes the attention anew, with the same three matrices, and trains the translator from the start. The loss
-# falls as it should. Then the friend translates, and hardly a date comes out right. All shapes agree, nothing
+# A friend writes the attention from scratch, with the same three matrices, and trains the translator from the start.
+# The loss falls as it should. Then the friend translates, and hardly a date comes out right. All shapes agree, nothing
 # warns, and the code that translates is the one that worked above. What is wrong?
 
 
 # %%
 class FriendsAttention(nn.AdditiveAttention):
-    """Additive attention, written anew."""
+    """Additive attention, written from scratch."""
 
     def forward(self, query, key, key_padding_mask):
         hidden = self.query_proj(query).unsqueeze(2) + self.key_proj(key).unsqueeze(1)

@@ -417,7 +417,7 @@ for ax, (title, size) in zip(axes, seen.items()):
 axes[0].set_ylabel("output")
 plt.show()
 causal_seen = seen["decoder: answer by answer"]
-print("largest derivative by a later letter:", np.triu(causal_seen, 1).max())
+print("largest derivative with respect to a later letter:", np.triu(causal_seen, 1).max())
 
 # %% [markdown]
 # White is exactly zero. In the first picture the last two *columns* are white but for the diagonal: nobody looks at
@@ -683,7 +683,7 @@ def sees(model):
 
 leaks = {"ours": sees(model), "the friend's": sees(friends)}
 for name, leak in leaks.items():
-    print(f"{name}: largest derivative by a later letter {leak:.3g}")
+    print(f"{name}: largest derivative with respect to a later letter {leak:.3g}")
 
 # %% [markdown]
 # **Small 1.** 7,087,872, of which 4,722,432, two thirds, are the feed-forward network's. **Small 2.** It sees

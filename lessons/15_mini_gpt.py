@@ -675,7 +675,7 @@ print(f"counting single characters: {ladder['single characters']:.2f}")
 # 5. Take the mask away (`is_causal=False` in a copy of `Block`). What does the loss fall to, and what does the model
 #    write?
 # 6. Evaluate the trained model by place: the mean loss at places 1, 2, ..., 64 of a window. How
-#    much does a longer context help? What does that say about `evaluate`, which begins each window anew?
+#    much does a longer context help? What does that say about `evaluate`, which starts each window from nothing?
 #
 # **Large** (an evening)
 #

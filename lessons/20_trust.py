@@ -341,7 +341,7 @@ try:
     from hypothesis import find, settings
     from hypothesis import strategies as st
 except ImportError:
-    print("hypothesis is not installed (it comes with minigrad[test]); our own search has to do")
+    print("hypothesis is not installed (pip install hypothesis); our own search has to do")
 else:
     sizes = st.integers(1, 20)
     found = find(

@@ -61,7 +61,7 @@ def problem() -> str | None:
     try:
         import cupy
     except ModuleNotFoundError:
-        return "cupy is not installed: pip install 'minigrad[cuda13]', or 'minigrad[cuda12]' for a CUDA 12 driver"
+        return "cupy is not installed: in your clone, pip install -e '.[cuda13]', or '.[cuda12]' for a CUDA 12 driver"
     except ImportError as error:
         return f"cupy is installed but cannot be loaded: {_one_line(error)}"
     runtime = cupy.cuda.runtime
@@ -86,7 +86,7 @@ def _explained(error, runtime) -> str:
         return "there is no NVIDIA driver: install one, or use the CPU"
     if "InsufficientDriver" in message:
         have, need = _version(driver), _version(wanted)
-        older = "; or pip install 'minigrad[cuda12]' in place of cuda13" if driver >= 12000 else ""
+        older = "; or, in your clone, pip install -e '.[cuda12]' in place of cuda13" if driver >= 12000 else ""
         return f"the NVIDIA driver is for CUDA {have}, this cupy needs {need}: install a newer driver{older}"
     if "NoDevice" in message:
         return "the driver finds no GPU"

@@ -19,7 +19,7 @@ def as_dtype(dtype) -> np.dtype:
         try:
             import ml_dtypes  # noqa: F401  makes numpy know the name
         except ImportError:
-            raise ImportError("bfloat16 needs the package ml_dtypes: pip install 'minigrad[half]'") from None
+            raise ImportError("bfloat16 needs the package ml_dtypes: in your clone, pip install -e '.[half]'") from None
     return np.dtype(dtype)
 
 

@@ -124,7 +124,7 @@ def _write_notebook(lesson: Lesson, out: Path) -> int:
         import jupytext
     except ImportError:
         raise UserError(
-            "a notebook needs the extra `course`: pip install 'minigrad[course]'"
+            "a notebook needs the extra `course`: in your clone, pip install -e '.[course]'"
         ) from None
     path = out / f"{lesson.path.stem}.ipynb"
     out.mkdir(parents=True, exist_ok=True)

@@ -229,7 +229,7 @@ class Course:
                 raise CourseError(f"{TABLE}: there are two exercises {after.number}")
             if before.order > after.order:
                 raise CourseError(
-                    f"{TABLE}: exercise {after.number} stands behind {before.number}; sort by number"
+                    f"{TABLE}: exercise {after.number} comes after {before.number}; sort by number"
                 )
 
     def _check_targets(self, found: list[Exercise]) -> None:

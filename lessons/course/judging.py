@@ -99,7 +99,7 @@ class Judges:
         if not hasattr(os, "fork"):
             raise CourseError("judging needs Linux or macOS; on Windows use WSL")
         if importlib.util.find_spec("pytest") is None:
-            raise CourseError("judging needs pytest: pip install 'minigrad[test]'")
+            raise CourseError("judging needs pytest: in your clone, pip install -e '.[test]'")
         self._home = Path(tempfile.mkdtemp(prefix="minigrad-course-", dir=_fast_directory()))
         return self
 

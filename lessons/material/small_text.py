@@ -28,7 +28,7 @@ PEOPLE = {  # what they do, and who: he and she
 
 
 def small_text(sentences, rng):
-    """So many sentences, one a line: half of them about things, half about people."""
+    """This many sentences, one per line: half of them about things, half about people."""
     made = []
     for _ in range(sentences):
         if rng.random() < 0.5:

@@ -171,7 +171,7 @@ def advice(report: dict) -> list[str]:
 def gpu_advice(gpu: dict, versions: dict) -> list[str]:
     """What stands between this machine and computing on its GPU."""
     extra = "cuda12" if (gpu["driver's CUDA"] or "13").startswith("12") else "cuda13"
-    install = f"{sys.executable} -m pip install 'minigrad[{extra}]'"
+    install = f"in your clone, {sys.executable} -m pip install -e '.[{extra}]'"
     if gpu["driver"] is None and gpu["device"] is None:
         return ["no NVIDIA GPU, or no driver for it: everything runs on the CPU"]
     if not gpu["cupy"]:

@@ -63,7 +63,9 @@ def test_dtypes_of_half_precision():
 
 def test_bfloat16_without_its_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ml_dtypes", None)
-    with pytest.raises(ImportError, match=r"bfloat16 needs the package ml_dtypes: pip install 'minigrad\[half\]'"):
+    with pytest.raises(
+        ImportError, match=r"bfloat16 needs the package ml_dtypes: in your clone, pip install -e '\.\[half\]'"
+    ):
         mg.zeros(3, dtype="bfloat16")
 
 

@@ -66,7 +66,9 @@ def cubin(path: Path, defines: dict, architecture: str) -> tuple[Path, list[Usag
     """The machine code of a .cu file, a file of the cache, and what its kernels use. CompileError if it is wrong."""
     tool = compiler()
     if tool is None:
-        raise CompileError("there is neither nvcc nor cupy: pip install 'minigrad[cuda12]' brings a compiler")
+        raise CompileError(
+            "there is neither nvcc nor cupy: in your clone, pip install -e '.[cuda12]' brings a compiler"
+        )
     options = [*OPTIONS, *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
     sources = [path.read_text(), *(file.read_text() for file in sorted(HERE.glob("*.cuh")))]
     digest = hashlib.sha256("\0".join([tool, architecture, *options, *sources]).encode()).hexdigest()[:24]

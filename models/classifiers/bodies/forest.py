@@ -29,7 +29,7 @@ class RandomForest:
             from sklearn.ensemble import RandomForestClassifier
         except ImportError:
             raise UserError(
-                "the body forest is grown by scikit-learn, which is not installed: pip install 'minigrad[forest]'"
+                "the body forest is grown by scikit-learn, which is missing: in your clone, pip install -e '.[forest]'"
             ) from None
         rng = rng or np.random.default_rng(0)
         forest = RandomForestClassifier(

@@ -95,6 +95,6 @@ def test_a_notebook_is_written_and_named(tmp_path, capsys):
 
 def test_without_jupytext_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "jupytext", None)
-    with pytest.raises(UserError, match=r"the extra `course`: pip install 'minigrad\[course\]'"):
+    with pytest.raises(UserError, match=r"the extra `course`: in your clone, pip install -e '\.\[course\]'"):
         main(["1", "--notebook", "--out", str(tmp_path)])
     assert not list(tmp_path.iterdir())

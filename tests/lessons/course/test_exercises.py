@@ -100,7 +100,7 @@ def test_selections(repository):
         (entry(tests='["tests/lessons/exercises/test_04_box.py::TestNothing"]'), "TestNothing has no test methods"),
         (entry() + entry(), "there are two exercises 4.1"),
         (entry() + entry(number='"4.2"'), "nn.box:Box.open is written in 4.1 and 4.2"),
-        (entry(number='"4.2"') + entry(write='["nn.shut:shut"]'), "exercise 4.1 stands behind 4.2; sort by number"),
+        (entry(number='"4.2"') + entry(write='["nn.shut:shut"]'), "exercise 4.1 comes after 4.2; sort by number"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_clear_line(repository, table, message):

@@ -182,7 +182,7 @@ class TestConv1dMax:
         equal(np.asarray(start).tolist(), place.tolist(), "where they were found")
 
     def test_padding_does_not_count(self):
-        """What stands behind a text's end counts as zero, and no window lies wholly behind it."""
+        """What follows a text's end counts as zero, and no window lies wholly past it."""
         x, weight, bias, lengths = self.parts()
         x, weight = -np.abs(x), np.abs(weight)  # every response is below the bias: a window of zeros would win
         x[1, 3:] = 100.0

@@ -99,7 +99,7 @@ def test_a_gpu_without_cupy(cuda, extra, monkeypatch):
     smi(monkeypatch, cuda)
     monkeypatch.setitem(sys.modules, "cupy", None)
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-    assert said() == f"there is a GPU but no cupy: {sys.executable} -m pip install 'minigrad[{extra}]'"
+    assert said() == f"there is a GPU but no cupy: in your clone, {sys.executable} -m pip install -e '.[{extra}]'"
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_a_gpu_without_cupy(cuda, extra, monkeypatch):
         ({"error": INSUFFICIENT, "driver": 0}, "there is no NVIDIA driver: install one, or use the CPU"),
         (
             {"error": INSUFFICIENT, "driver": 12080, "runtime": 13000},
-            "the NVIDIA driver is for CUDA 12.8, this cupy needs 13.0: install a newer driver; or pip install "
-            "'minigrad[cuda12]' in place of cuda13",
+            "the NVIDIA driver is for CUDA 12.8, this cupy needs 13.0: install a newer driver; or, in your "
+            "clone, pip install -e '.[cuda12]' in place of cuda13",
         ),
         (
             {"error": INSUFFICIENT, "driver": 11040, "runtime": 12020},
@@ -132,7 +132,8 @@ def test_a_gpu_without_headers(monkeypatch):
         monkeypatch.setattr(cupy, "zeros", Mock(side_effect=RuntimeError("\nCuPy failed to find CUDA headers.\nmore")))
         assert said() == (
             "kernels cannot be compiled for the GPU: CuPy failed to find CUDA headers. "
-            f"{sys.executable} -m pip install 'minigrad[cuda13]' brings the compiler (NVRTC) and CUDA's headers"
+            f"in your clone, {sys.executable} -m pip install -e '.[cuda13]' brings the compiler (NVRTC) "
+            "and CUDA's headers"
         )
 
 

@@ -42,5 +42,5 @@ def test_a_grown_forest_needs_no_scikit_learn(monkeypatch):
         loaded.predict_proba(matrix)
     loaded.load_state_dict(grown.state_dict())
     np.testing.assert_array_equal(loaded.predict_proba(matrix), expected)
-    with pytest.raises(UserError, match=r"grown by scikit-learn, .*pip install 'minigrad\[forest\]'"):
+    with pytest.raises(UserError, match=r"grown by scikit-learn, .*in your clone, pip install -e '\.\[forest\]'"):
         RandomForest(5).fit(matrix, labels)
