@@ -1,7 +1,10 @@
 """Stochastic gradient descent, with momentum and Nesterov's look-ahead."""
 
+from typing import Any, Unpack
+
 from minigrad import kernels
-from nn.optim.optimizer import Optimizer
+from minigrad.tensor import Tensor
+from nn.optim.optimizer import Optimizer, Parameters, SharedOptions
 
 
 class SGD(Optimizer):
@@ -11,22 +14,33 @@ class SGD(Optimizer):
     Sutskever et al. 2013 for momentum and Nesterov.
     """
 
-    def __init__(self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, l1=0.0):
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("SGD: nesterov=True needs momentum > 0 and dampening = 0")
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-                "l1": l1,
-            },
-        )
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        **shared: Unpack[SharedOptions],
+    ):
+        options = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+        }
+        super().__init__(params, options, **shared)
 
-    def update(self, group, params, grads):
+    def check(self, group: dict[str, Any]) -> None:
+        """Refuse options that make no sense; ValueError says which."""
+        super().check(group)
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("SGD: nesterov=True needs momentum > 0 and dampening = 0")
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list) -> None:
+        """The formula above, in one kernel call for parameters with a buffer and one for those without."""
         options = [group[k] for k in ("lr", "momentum", "dampening", "nesterov", "weight_decay")]
         if not group["momentum"]:
             kernels.sgd([p.data for p in params], grads, [], *options, False)

@@ -5,6 +5,7 @@ from nn.utils.parameters import (
     clip_grad_norm_,
     clip_grad_value_,
     decay_groups,
+    get_total_norm,
     parameters_to_vector,
     vector_to_parameters,
 )
