@@ -2,154 +2,56 @@
 
 reference/  array code: the definition, and the version for every dtype and device
 cpu/        numba: float32 on the CPU
+blas/       the products by the vendor's library: BLAS on the CPU, cuBLAS on a GPU
 cuda/       CUDA C: on the GPU, or on any laptop through the emulator
 
-Kernels take and return plain arrays. Every implementation of a kernel has the
-signature of the function of the same name in reference/, whose docstring is its
-specification. The tables below give the order in which they are tried.
+Kernels take and return plain arrays. Each is defined by the function of its name in reference/, whose signature and
+docstring are its own. Below stand its other implementations, in the order in which they are tried, each with the
+conditions under which it is: conditions.py has those that are shared, dispatch.py says how they are asked.
 """
 
 from math import prod
 
-import numpy as np
+from minigrad.dtypes import as_dtype, is_half
+from minigrad.kernels import reference
+from minigrad.kernels.conditions import (
+    FLOAT32,
+    float32,
+    float32_on_cpu,
+    float32_on_gpu,
+    float32_or_half,
+    is_cupy,
+    no_limit,
+    on_cpu,
+    on_gpu,
+    one_precision,
+)
+from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, strict, use
 
-from minigrad.dtypes import FLOATING, as_dtype, is_half
-from minigrad.kernels.dispatch import BACKENDS, Implementation, Kernel, KernelFallback, no_limit, strict, use
-
-SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
+SMALL = 2048  # elements up to which starting numba's threads costs more than they save
 LARGEST_HEAD = 128  # head_dim of attention in CUDA C
 
-FLOAT32 = np.dtype(np.float32)
 
-__all__ = ["BACKENDS", "Implementation", "Kernel", "KernelFallback", "strict", "use"]
-
-
-def _float32(*args) -> bool:
-    """Every floating array among the arguments (and in lists among them) is float32 in numpy."""
-    for arg in args:
-        if type(arg) is list:
-            if not _float32(*arg):
-                return False
-        elif isinstance(arg, np.ndarray):
-            dtype = arg.dtype
-            if dtype is not FLOAT32 and dtype.kind in FLOATING and dtype != FLOAT32:
-                return False
-    return True
+def _numba(file: str, worth, supports=float32) -> Implementation:
+    return Implementation("numba", f"cpu.{file}", worth, supports)
 
 
-def _on_gpu(*args) -> bool:
-    """All arrays are cupy's."""
-    everything = [each for arg in args for each in (arg if type(arg) is list else (arg,))]
-    return any(map(_is_cupy, everything)) and not any(isinstance(each, np.ndarray) for each in everything)
-
-
-def _float32_on_gpu(*args) -> bool:
-    arrays = [each for arg in args for each in (arg if type(arg) is list else (arg,)) if _is_cupy(each)]
-    return _on_gpu(*args) and all(each.dtype.kind not in FLOATING or each.dtype == np.float32 for each in arrays)
-
-
-def _float32_in_emulator(*args) -> bool:
-    return _float32(*args) and not any(_is_cupy(arg) for arg in args)
-
-
-def _is_cupy(arg) -> bool:
-    return hasattr(arg, "__cuda_array_interface__")
-
-
-def _at_least(elements: int, argument: int = 0):
-    """Worth it from this many elements in one argument, an array or a list of arrays."""
-
-    def worth(*args) -> bool:
-        array = args[argument]
-        if type(array) is list:
-            return sum(each.size for each in array) >= elements
-        return array.size >= elements
-
-    return worth
-
-
-def _rows_at_least(elements: int):
-    """Worth it from this many elements in the rows that are looked up, however large the table."""
-    return lambda weight, ids: ids.size * weight.shape[-1] >= elements
-
-
-def _cuda(name: str, file: str, on_gpu=_float32_on_gpu, in_emulator=_float32_in_emulator, limit=no_limit):
+def _cuda(file: str, on_gpu=float32_on_gpu, on_cpu=float32_on_cpu, limit=no_limit) -> tuple[Implementation, ...]:
     """A kernel in CUDA C: on the GPU, and the same function in the emulator."""
-    target = f"cuda.{file}:{name}"
     return (
-        Implementation("cuda", target, supports=on_gpu, limit=limit),
-        Implementation("emulator", target, supports=in_emulator, limit=limit),
+        Implementation("cuda", f"cuda.{file}", supports=on_gpu, limit=limit),
+        Implementation("emulator", f"cuda.{file}", supports=on_cpu, limit=limit),
     )
 
 
-def _several_steps(sizes: int):
-    """Worth it from three steps on, because the recurrent weight must be packed first; argument `sizes` has a
-    number for each step. Generation takes single steps."""
-    return lambda *args: len(args[sizes]) > 2 and args[0].size >= 8192
+def _blas(file: str) -> tuple[Implementation, ...]:
+    """The vendor's products, for every dtype."""
+    return Implementation("blas", f"blas.{file}"), Implementation("cublas", f"blas.{file}")
 
 
-_WITH_SIZES = {"on_gpu": lambda *args: _float32_on_gpu(*args[:-2])}  # a step's sizes are never there
+# ---- products ------------------------------------------------------------------------------
 
-
-def _kernel(name: str, file: str, minimum: int = 2048, worth=None, supports=_float32, cuda=False, cublas=False):
-    """The usual case: numba from `minimum` elements on, below it and for float64 the reference.
-
-    cuda adds CUDA C, as a dict with what it takes other than float32; cublas the reference's array code once more,
-    under the name of what makes its products on a GPU.
-    """
-    kernel = Kernel(
-        name,
-        Implementation("numba", f"cpu.{file}:{name}", supports=supports, worth=worth or _at_least(minimum)),
-        *((Implementation("cublas", f"reference.{file}:{name}"),) if cublas else ()),
-        *(() if cuda is False else _cuda(name, file, **({} if cuda is True else cuda))),
-        Implementation("reference", f"reference.{file}:{name}"),
-    )
-    globals()[name] = kernel
-    __all__.append(name)
-    return kernel
-
-
-def _plain_convolution(*args) -> bool:
-    """float32, windows of neighbouring steps, one at every step, and one group."""
-    stride, _, dilation, groups = args[3:7]
-    return stride == dilation == groups == 1 and _float32(*args)
-
-
-def _one_precision(*args) -> bool:
-    """q, k and v, and in attention_backward their fellows, are all float32, or all of one half precision."""
-    arrays = args[:3] if len(args) == 8 else args[:5]
-    return _float32_or_half(arrays[0].dtype) and all(array.dtype == arrays[0].dtype for array in arrays)
-
-
-def _float32_or_half(*dtypes) -> bool:
-    return all(dtype == np.float32 or is_half(dtype) for dtype in dtypes)
-
-
-def _head_limit(*args) -> str | None:
-    """Why our attention cannot take these arguments, attention's or attention_backward's."""
-    q, _, v = args[:3] if len(args) == 8 else args[1:4]
-    largest = max(q.shape[-1], v.shape[-1])
-    if largest > LARGEST_HEAD:
-        return f"head_dim {largest}: our kernels take up to {LARGEST_HEAD}"
-    if is_half(q.dtype) and (q.shape[-1] % 8 or v.shape[-1] % 8 or not largest):
-        return f"head_dim {q.shape[-1]} in {q.dtype}: our kernels take multiples of 8 in half precision"
-    return None
-
-
-def _both_float32(a, b) -> bool:
-    return a.dtype == b.dtype == np.float32
-
-
-def _one_type(*args) -> bool:
-    """All arrays are float32, or all are of one half precision."""
-    dtypes = {arg.dtype for arg in args if hasattr(arg, "dtype")}
-    return len(dtypes) == 1 and all(dtype == np.float32 or is_half(dtype) for dtype in dtypes)
-
-
-_products = {
-    "on_gpu": lambda *args: _on_gpu(*args) and _one_type(*args),
-    "in_emulator": lambda *args: not any(map(_is_cupy, args)) and _one_type(*args),
-}
+SMALLEST_PRODUCT, LARGEST_PRODUCT = 1 << 18, 1 << 32  # multiply-adds for which our matmul is chosen
 
 
 def _ours_is_as_fast(a, b) -> bool:
@@ -162,63 +64,278 @@ def _ours_is_as_fast(a, b) -> bool:
     return SMALLEST_PRODUCT <= prod(batch) * m * k * b.shape[-1] <= LARGEST_PRODUCT
 
 
-matmul = Kernel(
-    "matmul",
-    Implementation("numba", "cpu.matmul:matmul", supports=_both_float32, worth=_ours_is_as_fast),
-    Implementation("blas", "reference.matmul:blas_matmul"),
-    Implementation("cublas", "reference.matmul:blas_matmul"),
-    *_cuda("matmul", "matmul", **_products),
-    Implementation("reference", "reference.matmul:matmul"),
-)
-__all__.append("matmul")
+def _one_precision_on_gpu(*args) -> bool:
+    return on_gpu(*args) and one_precision(*args)
 
-for _name in ("linear", "linear_backward"):
-    _kernel(_name, "linear", cublas=True, cuda=_products)  # the reference's products are the array library's
-for _name in ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"):
-    _kernel(_name, "softmax", cuda=True)
-_kernel("cross_entropy", "cross_entropy", cuda=True)
-_kernel("cross_entropy_backward", "cross_entropy", worth=_at_least(2048, argument=1), cuda=True)  # of logits
-for _name in ("layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"):
-    _kernel(_name, "normalization", cuda=True)
-for _name in ("gelu", "gelu_backward", "silu", "silu_backward"):
-    _kernel(_name, "activation", cuda=True)
-_kernel("dropout", "dropout", cuda={"on_gpu": lambda x, p, seed: _float32_on_gpu(x)})
-_kernel("conv1d", "conv1d", supports=_plain_convolution)
-_kernel("conv1d_backward", "conv1d", worth=_at_least(2048, argument=1), supports=_plain_convolution)  # of x
-_kernel("conv1d_max", "conv1d_max")
-_kernel("conv1d_max_backward", "conv1d_max", worth=_at_least(2048, argument=1))  # of x
-_kernel("embedding", "embedding", worth=_rows_at_least(2048), cuda=True)
-_kernel("embedding_backward", "embedding", cuda=True)
+
+def _one_precision_on_cpu(*args) -> bool:
+    return on_cpu(*args) and one_precision(*args)
+
+
+_cuda_product = {"on_gpu": _one_precision_on_gpu, "on_cpu": _one_precision_on_cpu}
+
+matmul = Kernel(
+    reference.matmul.matmul,
+    _numba("matmul", worth=_ours_is_as_fast, supports=lambda a, b: a.dtype == b.dtype == FLOAT32),
+    *_blas("matmul"),
+    *_cuda("matmul", **_cuda_product),
+)
+linear = Kernel(
+    reference.linear.linear,
+    _numba("linear", worth=lambda x: x.size >= SMALL),
+    *_blas("linear"),
+    *_cuda("linear", **_cuda_product),
+)
+linear_backward = Kernel(
+    reference.linear.linear_backward,
+    _numba("linear", worth=lambda grad: grad.size >= SMALL),
+    *_blas("linear"),
+    *_cuda("linear", **_cuda_product),
+)
+
+# ---- along the last axis -------------------------------------------------------------------
+
+softmax = Kernel(
+    reference.softmax.softmax,
+    _numba("softmax", worth=lambda x: x.size >= SMALL),
+    *_cuda("softmax"),
+)
+softmax_backward = Kernel(
+    reference.softmax.softmax_backward,
+    _numba("softmax", worth=lambda y: y.size >= SMALL),
+    *_cuda("softmax"),
+)
+log_softmax = Kernel(
+    reference.softmax.log_softmax,
+    _numba("softmax", worth=lambda x: x.size >= SMALL),
+    *_cuda("softmax"),
+)
+log_softmax_backward = Kernel(
+    reference.softmax.log_softmax_backward,
+    _numba("softmax", worth=lambda y: y.size >= SMALL),
+    *_cuda("softmax"),
+)
+cross_entropy = Kernel(
+    reference.cross_entropy.cross_entropy,
+    _numba("cross_entropy", worth=lambda logits: logits.size >= SMALL),
+    *_cuda("cross_entropy"),
+)
+cross_entropy_backward = Kernel(
+    reference.cross_entropy.cross_entropy_backward,
+    _numba("cross_entropy", worth=lambda logits: logits.size >= SMALL),
+    *_cuda("cross_entropy"),
+)
+layer_norm = Kernel(
+    reference.normalization.layer_norm,
+    _numba("normalization", worth=lambda x: x.size >= SMALL),
+    *_cuda("normalization"),
+)
+layer_norm_backward = Kernel(
+    reference.normalization.layer_norm_backward,
+    _numba("normalization", worth=lambda x: x.size >= SMALL),
+    *_cuda("normalization"),
+)
+rms_norm = Kernel(
+    reference.normalization.rms_norm,
+    _numba("normalization", worth=lambda x: x.size >= SMALL),
+    *_cuda("normalization"),
+)
+rms_norm_backward = Kernel(
+    reference.normalization.rms_norm_backward,
+    _numba("normalization", worth=lambda x: x.size >= SMALL),
+    *_cuda("normalization"),
+)
+
+# ---- element by element --------------------------------------------------------------------
+
+gelu = Kernel(
+    reference.activation.gelu,
+    _numba("activation", worth=lambda x: x.size >= SMALL),
+    *_cuda("activation"),
+)
+gelu_backward = Kernel(
+    reference.activation.gelu_backward,
+    _numba("activation", worth=lambda x: x.size >= SMALL),
+    *_cuda("activation"),
+)
+silu = Kernel(
+    reference.activation.silu,
+    _numba("activation", worth=lambda x: x.size >= SMALL),
+    *_cuda("activation"),
+)
+silu_backward = Kernel(
+    reference.activation.silu_backward,
+    _numba("activation", worth=lambda x: x.size >= SMALL),
+    *_cuda("activation"),
+)
+dropout = Kernel(
+    reference.dropout.dropout,
+    _numba("dropout", worth=lambda x: x.size >= SMALL),
+    *_cuda("dropout"),
+    anywhere=("seed",),
+)
 cast = Kernel(
-    "cast",
+    reference.cast.cast,
     *_cuda(
         "cast",
-        "cast",
-        on_gpu=lambda x, dtype: _on_gpu(x) and _float32_or_half(x.dtype, as_dtype(dtype)),
-        in_emulator=lambda x, dtype: not _is_cupy(x) and _float32_or_half(x.dtype, as_dtype(dtype)),
+        on_gpu=lambda x, dtype: on_gpu(x) and float32_or_half(x.dtype, as_dtype(dtype)),
+        on_cpu=lambda x, dtype: on_cpu(x) and float32_or_half(x.dtype, as_dtype(dtype)),
     ),
-    Implementation("reference", "reference.cast:cast"),
 )
-__all__.append("cast")
-_on_tensor_cores = {
-    "on_gpu": lambda *args: _on_gpu(*args[:-1]) and _one_precision(*args),  # the seed may be in memory
-    "in_emulator": lambda *args: not any(map(_is_cupy, args)) and _one_precision(*args),
-    "limit": _head_limit,
-}
-_kernel("attention", "attention", worth=_at_least(2048, argument=1), cuda=_on_tensor_cores)  # of keys
-_kernel("attention_backward", "attention", worth=_at_least(2048, argument=2), cuda=_on_tensor_cores)
-_kernel("lstm", "recurrent", worth=_several_steps(sizes=4), cuda=_WITH_SIZES)
-_kernel("lstm_backward", "recurrent", worth=_several_steps(sizes=9), cuda=_WITH_SIZES)
-_kernel("gru", "recurrent", worth=_several_steps(sizes=4))
-_kernel("gru_backward", "recurrent", worth=_several_steps(sizes=7))
-_kernel("rnn", "recurrent", worth=_several_steps(sizes=3))
-_kernel("rnn_backward", "recurrent", worth=_several_steps(sizes=5))
-_rate_in_memory = {  # lr and step may be arrays
-    "on_gpu": lambda *args: _float32_on_gpu(*args[:4]),
-    "in_emulator": lambda *args: _float32_in_emulator(*args[:4]),
-}
-_kernel("adamw", "optimizer", cuda=_rate_in_memory)
-_numbers_from_the_program = {"on_gpu": lambda *args: _float32_on_gpu(*args) and not any(map(_is_cupy, args))}
-_kernel("sgd", "optimizer", cuda=_numbers_from_the_program)
-_kernel("grad_norm", "optimizer", cuda=True)
-_kernel("scale", "optimizer", cuda={"on_gpu": lambda arrays, factor: _float32_on_gpu(arrays)})  # and the factor
+
+# ---- convolution and lookup ----------------------------------------------------------------
+
+
+def _plain(stride, dilation, groups) -> bool:
+    """Windows of neighbouring steps, one at every step, and one group."""
+    return stride == dilation == groups == 1
+
+
+conv1d = Kernel(
+    reference.convolution.conv1d,
+    _numba(
+        "convolution",
+        worth=lambda x: x.size >= SMALL,
+        supports=lambda x, weight, bias, stride, dilation, groups: (
+            _plain(stride, dilation, groups) and float32(x, weight, bias)
+        ),
+    ),
+)
+conv1d_backward = Kernel(
+    reference.convolution.conv1d_backward,
+    _numba(
+        "convolution",
+        worth=lambda x: x.size >= SMALL,
+        supports=lambda grad, x, weight, stride, dilation, groups: (
+            _plain(stride, dilation, groups) and float32(grad, x, weight)
+        ),
+    ),
+)
+conv1d_max = Kernel(
+    reference.convolution_max.conv1d_max,
+    _numba("convolution_max", worth=lambda x: x.size >= SMALL),
+)
+conv1d_max_backward = Kernel(
+    reference.convolution_max.conv1d_max_backward,
+    _numba("convolution_max", worth=lambda x: x.size >= SMALL),
+)
+embedding = Kernel(
+    reference.embedding.embedding,
+    _numba("embedding", worth=lambda weight, ids: ids.size * weight.shape[-1] >= SMALL),  # however large the table
+    *_cuda("embedding"),
+)
+embedding_backward = Kernel(
+    reference.embedding.embedding_backward,
+    _numba("embedding", worth=lambda grad: grad.size >= SMALL),
+    *_cuda("embedding"),
+)
+
+# ---- attention -----------------------------------------------------------------------------
+
+
+def _head_limit(q, v) -> str | None:
+    """Why our attention in CUDA C cannot take these."""
+    largest = max(q.shape[-1], v.shape[-1])
+    if largest > LARGEST_HEAD:
+        return f"head_dim {largest}: our kernels take up to {LARGEST_HEAD}"
+    if is_half(q.dtype) and (q.shape[-1] % 8 or v.shape[-1] % 8 or not largest):
+        return f"head_dim {q.shape[-1]} in {q.dtype}: our kernels take multiples of 8 in half precision"
+    return None
+
+
+attention = Kernel(
+    reference.attention.attention,
+    _numba("attention", worth=lambda k: k.size >= SMALL),
+    *_cuda(
+        "attention",
+        on_gpu=lambda q, k, v, mask: on_gpu(q, k, v, mask) and one_precision(q, k, v),
+        on_cpu=lambda q, k, v, mask: on_cpu(q, k, v, mask) and one_precision(q, k, v),
+        limit=_head_limit,
+    ),
+    anywhere=("seed",),
+)
+attention_backward = Kernel(
+    reference.attention.attention_backward,
+    _numba("attention", worth=lambda k: k.size >= SMALL),
+    *_cuda(
+        "attention",
+        on_gpu=lambda grad, q, k, v, out, lse, mask: (
+            on_gpu(grad, q, k, v, out, lse, mask) and one_precision(grad, q, k, v, out)
+        ),
+        on_cpu=lambda grad, q, k, v, out, lse, mask: (
+            on_cpu(grad, q, k, v, out, lse, mask) and one_precision(grad, q, k, v, out)
+        ),
+        limit=_head_limit,
+    ),
+    anywhere=("seed",),
+)
+
+# ---- recurrent cells -----------------------------------------------------------------------
+
+# Worth it from three steps on, because the recurrent weight must be packed first; generation takes single steps.
+# The sizes of the steps are always in numpy.
+
+LARGE_WALK = 8192  # elements of the gates, or of the gradient
+
+lstm = Kernel(
+    reference.recurrent.lstm,
+    _numba("recurrent", worth=lambda gates, sizes: len(sizes) > 2 and gates.size >= LARGE_WALK),
+    *_cuda("recurrent"),
+    anywhere=("sizes",),
+)
+lstm_backward = Kernel(
+    reference.recurrent.lstm_backward,
+    _numba("recurrent", worth=lambda grad, sizes: len(sizes) > 2 and grad.size >= LARGE_WALK),
+    *_cuda("recurrent"),
+    anywhere=("sizes",),
+)
+gru = Kernel(
+    reference.recurrent.gru,
+    _numba("recurrent", worth=lambda gates, sizes: len(sizes) > 2 and gates.size >= LARGE_WALK),
+    anywhere=("sizes",),
+)
+gru_backward = Kernel(
+    reference.recurrent.gru_backward,
+    _numba("recurrent", worth=lambda grad, sizes: len(sizes) > 2 and grad.size >= LARGE_WALK),
+    anywhere=("sizes",),
+)
+rnn = Kernel(
+    reference.recurrent.rnn,
+    _numba("recurrent", worth=lambda gates, sizes: len(sizes) > 2 and gates.size >= LARGE_WALK),
+    anywhere=("sizes",),
+)
+rnn_backward = Kernel(
+    reference.recurrent.rnn_backward,
+    _numba("recurrent", worth=lambda grad, sizes: len(sizes) > 2 and grad.size >= LARGE_WALK),
+    anywhere=("sizes",),
+)
+
+# ---- what an optimiser does to all parameters ----------------------------------------------
+
+
+def _elements(arrays) -> int:
+    return sum(array.size for array in arrays)
+
+
+adamw = Kernel(
+    reference.optimizer.adamw,
+    _numba("optimizer", worth=lambda params: _elements(params) >= SMALL),
+    *_cuda("optimizer"),
+    anywhere=("lr", "step"),
+)
+sgd = Kernel(
+    reference.optimizer.sgd,
+    _numba("optimizer", worth=lambda params: _elements(params) >= SMALL),
+    *_cuda("optimizer", on_gpu=lambda *args: float32_on_gpu(*args) and not any(map(is_cupy, args))),  # lr is a number
+)
+grad_norm = Kernel(
+    reference.optimizer.grad_norm,
+    _numba("optimizer", worth=lambda arrays: _elements(arrays) >= SMALL),
+    *_cuda("optimizer"),
+)
+scale = Kernel(
+    reference.optimizer.scale,
+    _numba("optimizer", worth=lambda arrays: _elements(arrays) >= SMALL),
+    *_cuda("optimizer"),
+    anywhere=("factor",),
+)

@@ -40,9 +40,9 @@ from minigrad.ops.comparison import (
     round,
     sign,
 )
-from minigrad.ops.conv1d_max import conv1d_max
 from minigrad.ops.conversion import astype, clone
 from minigrad.ops.convolution import conv1d
+from minigrad.ops.convolution_max import conv1d_max
 from minigrad.ops.elementwise import (
     abs_ as abs,
 )

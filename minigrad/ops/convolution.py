@@ -4,7 +4,7 @@ from minigrad import kernels
 from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
 from minigrad.function import Function
-from minigrad.kernels.reference.conv1d import steps
+from minigrad.kernels.reference.convolution import steps
 from minigrad.ops.linalg import matmul
 from minigrad.ops.shape import cat, reshape, stack
 from minigrad.tensor import unwrap

@@ -36,7 +36,7 @@ def _problems():
 def ours() -> dict:
     """Our kernels."""
     import minigrad
-    from minigrad.kernels.cpu.conv1d import conv1d, conv1d_backward
+    from minigrad.kernels.cpu.convolution import conv1d, conv1d_backward
 
     minigrad.threads.set_num_threads(THREADS)
     steps = {}

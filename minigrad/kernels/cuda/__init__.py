@@ -23,8 +23,7 @@ How to add a kernel, say `scale`:
     The same function serves cupy arrays (the GPU) and numpy arrays (the emulator); numbers are numpy scalars
     of the parameter's type, which the emulator checks and a GPU does not.
 
-3.  A line in kernels/__init__.py registers it for both: `_kernel("scale", "scale", cuda=True)`, or
-    `*_cuda("scale", "scale")` among the implementations of a Kernel.
+3.  `*_cuda("scale")` among the implementations of the Kernel in kernels/__init__.py registers it for both.
 
 4.  Tests: `others("scale")` of tests/minigrad/kernels/implementations.py runs the kernel's test on every
     implementation, the emulator in its three orders. Then a line with small arguments in test_watched.py, which finds

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.devices import array_module
 from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.cuda.tensor_map import tensor_map
-from minigrad.kernels.reference.matmul import _check
+from minigrad.kernels.reference.matmul import check
 
 # name -> side of the square of c that a block computes, its threads; these five take any strides
 SIMPLE = {
@@ -38,7 +38,7 @@ PRODUCT = np.dtype([("m", "i4"), ("n", "i4"), ("k", "i4"), ("inner", "i4"), ("a"
 
 
 def matmul(a, b, step=None):
-    _check(a, b)
+    check(a, b)
     _check_step(a, b, step)
     if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows
         rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])

@@ -5,14 +5,15 @@ import numpy as np
 from minigrad.devices import array_module
 from minigrad.dtypes import is_half
 from minigrad.kernels.reference.activation import gelu, gelu_backward, silu, silu_backward
-from minigrad.kernels.reference.half import product
+from minigrad.kernels.reference.matmul import matmul
 
 
-def linear(x, weight, bias, activation):
+def linear(x, weight, bias, activation, *, product=matmul):
     """(y, pre): y = activation(pre) with pre = x @ weightᵀ + bias, both (rows, out).
 
     x (rows, in), weight (out, in), bias (out,) or None; activation None, "relu", "gelu",
     "gelu_tanh" or "silu". pre is what linear_backward needs: None without an activation.
+    product(a, b) multiplies two matrices: by default as the definition does, in blas/linear.py as the vendor does.
     """
     pre = product(x, weight.T)
     if bias is not None:
@@ -22,7 +23,7 @@ def linear(x, weight, bias, activation):
     return _forward(activation)(pre), pre
 
 
-def linear_backward(grad, x, weight, pre, activation, needs):
+def linear_backward(grad, x, weight, pre, activation, needs, *, product=matmul):
     """(dx, dweight, dbias) for grad, the gradient of y (rows, out); None where needs (3 bools) is False.
 
     grad is first taken through the activation; then dx = grad @ weight, dweight = gradᵀ @ x and

@@ -1,15 +1,9 @@
-"""The matrix product: its definition, and the array library's own."""
-
-import math
+"""The matrix product."""
 
 import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.dtypes import is_half
-from minigrad.kernels.reference.half import product
-from minigrad.threads import all_threads_for_blas
-
-WORTH_ALL_THREADS = 1 << 27  # multiply-adds: milliseconds
 
 
 def matmul(a, b):
@@ -17,40 +11,16 @@ def matmul(a, b):
 
     a (..., m, k) and b (..., k, n), two dimensions or more; the leading ones broadcast, as in numpy.
     """
-    _check(a, b)
+    check(a, b)
     c = array_module(a).einsum("...ik,...kj->...ij", *_widened(a, b))
     return c.astype(a.dtype, copy=False)
-
-
-def blas_matmul(a, b):
-    """The same by BLAS (cuBLAS for cupy), in as few and as large products as the layout allows."""
-    _check(a, b)
-    if array_module(a) is np and a.size * b.shape[-1] >= WORTH_ALL_THREADS:
-        with all_threads_for_blas():
-            return _product(a, b)
-    return _product(a, b)
-
-
-def _product(a, b):
-    if b.ndim == 2 and a.ndim > 2:  # one product with the batch as rows, not one product for each
-        return product(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
-    if array_module(a) is np:
-        a, b = _for_blas(a), _for_blas(b)
-    return product(a, b)
-
-
-def _for_blas(x):
-    """x, copied if neither its rows nor its columns are contiguous, or if they overlap (the windows of a
-    convolution): numpy would leave BLAS for a slow loop."""
-    (rows, columns), (row, column), item = x.shape[-2:], x.strides[-2:], x.itemsize
-    fits = (column == item and row >= columns * item) or (row == item and column >= rows * item)
-    return x if fits else np.ascontiguousarray(x)
 
 
 def _widened(a, b):
     return (a.astype(np.float32), b.astype(np.float32)) if is_half(a.dtype) else (a, b)
 
 
-def _check(a, b):
+def check(a, b) -> None:
+    """Raise the ValueError for inner dimensions that differ."""
     if a.shape[-1] != b.shape[-2]:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: inner dimensions {a.shape[-1]} and {b.shape[-2]} differ")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad.kernels.reference import conv1d_max as kernel
+from minigrad.kernels.reference import convolution_max as kernel
 from models.classifiers.bodies import BagOfWords, MultinomialNaiveBayes
 from models.classifiers.bodies.sparse import SparseMatrix
 from models.metrics import classification, confusion

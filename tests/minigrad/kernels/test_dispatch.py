@@ -19,16 +19,20 @@ def head_size(x):
         return f"head size {x.shape[-1]} has no CUDA kernel (there are {', '.join(map(str, HEAD_SIZES))})"
 
 
+def attend(x):
+    """What every version of the kernel below computes: which one it is."""
+    return "reference"
+
+
 @pytest.fixture
 def kernel():
     """A kernel that gives the name of the version that ran."""
-    versions = {name: (lambda x, name=name: name) for name in ("numba", "cuda", "cublas", "reference")}
+    versions = {name: (lambda x, name=name: name) for name in ("numba", "cuda", "cublas")}
     return Kernel(
-        "attend",
+        attend,
         Implementation("numba", "", supports=lambda x: x.dtype == np.float32, function=versions["numba"]),
         Implementation("cuda", "", limit=head_size, function=versions["cuda"]),
         Implementation("cublas", "", function=versions["cublas"]),
-        Implementation("reference", "", function=versions["reference"]),
     )
 
 
@@ -51,6 +55,53 @@ def test_the_array_picks_the_device(kernel, arrays):
             kernel(on_cpu)
     with kernels.use("numba"), pytest.raises(KernelFallback, match="numba does not compute on a GPU"):
         kernel(on_gpu)
+
+
+def add(a, b, steps, *, rounds=1):
+    """a + b."""
+
+
+def test_conditions_take_parameters_by_their_names():
+    seen = {}
+
+    def note(**arguments):
+        seen.update(arguments)
+        return True
+
+    kernel = Kernel(
+        add,
+        Implementation(
+            "numba",
+            "",
+            worth=lambda b: note(worth=b),
+            supports=lambda steps, a: note(supports=(steps, a)),
+            limit=lambda *args: note(limit=args) and None,
+            function=lambda *args: "numba",
+        ),
+        anywhere=("steps",),
+    )
+    assert (kernel.name, kernel.parameters, kernel.__doc__) == ("add", ("a", "b", "steps"), "a + b.")
+    a = np.ones(1)
+    with kernels.use("numba"):  # the limit is asked of pinned versions, and on a GPU
+        assert kernel(a, 2, 3) == "numba"
+    assert seen == {"supports": (3, a), "limit": (a, 2)}
+    assert kernel(a, 2, 3) == "numba"
+    assert seen["worth"] == 2
+
+
+def test_a_condition_on_a_parameter_that_is_not_there():
+    kernel = Kernel(add, Implementation("numba", "", worth=lambda a, c: True))
+    with pytest.raises(TypeError, match="kernel add: a condition asks for c; the parameters are a, b, steps"):
+        kernel(1, 2, 3)
+
+
+def test_every_implementation_is_a_function_of_its_own():
+    """Or a comparison would be one with itself. cuBLAS's and BLAS's, and CUDA's on two devices, are one text."""
+    for kernel in [each for each in vars(kernels).values() if isinstance(each, Kernel)]:
+        loaded = {name: each for name, each in kernel.implementations.items() if name not in ("cublas", "emulator")}
+        functions = [each.load() for each in loaded.values()]
+        assert len(set(functions)) == len(functions), kernel
+        assert {function.__name__ for function in functions} == {kernel.name}
 
 
 def test_a_limit_is_said_once_and_fails_in_strict_mode(kernel, arrays):

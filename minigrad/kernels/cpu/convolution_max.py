@@ -12,7 +12,7 @@ from numba import prange
 
 from minigrad import kernels
 from minigrad.kernels.cpu import simd
-from minigrad.kernels.reference.conv1d_max import check
+from minigrad.kernels.reference.convolution_max import check
 
 PRODUCTS = 1 << 18  # products kept at a time, 1 MB of them
 ZERO = np.float32(0)

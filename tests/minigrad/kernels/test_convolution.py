@@ -113,10 +113,10 @@ def test_computes_only_what_is_needed(backend, needs):
 def test_what_numba_does_not_take_goes_to_the_reference():
     x, weight, bias, _ = problem(2, 4, 60, 8, 3)
     for settings in [(2, (0, 0), 1, 1), (1, (0, 0), 2, 1)]:
-        assert kernels.conv1d.choose(x, weight, bias, *settings).__module__.endswith("reference.conv1d")
+        assert kernels.conv1d.choose(x, weight, bias, *settings).__module__.endswith("reference.convolution")
         close(kernels.conv1d(x, weight, bias, *settings), window_by_window(x, weight, bias, *settings))
     big = np.zeros((8, 16, 60), np.float32)
-    assert kernels.conv1d.choose(big, weight, bias, 1, (0, 0), 1, 1).__module__.endswith("cpu.conv1d")
+    assert kernels.conv1d.choose(big, weight, bias, 1, (0, 0), 1, 1).__module__.endswith("cpu.convolution")
 
 
 @pytest.mark.parametrize("backend", ["numba", "blas"])

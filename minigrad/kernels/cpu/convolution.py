@@ -21,7 +21,7 @@ LINE = 16  # float32 in a cache line
 
 
 def conv1d(x, weight, bias, stride, padding, dilation, groups):
-    """See reference.conv1d; here stride, dilation and groups are 1."""
+    """See reference.convolution.conv1d; here stride, dilation and groups are 1."""
     filters, channels, width = weight.shape
     laid_out = _lay_out(x, *padding, width)  # texts of left + time + right steps
     texts = laid_out[width - 1 :]
@@ -32,7 +32,7 @@ def conv1d(x, weight, bias, stride, padding, dilation, groups):
 
 
 def conv1d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
-    """See reference.conv1d_backward; here stride, dilation and groups are 1."""
+    """See reference.convolution.conv1d_backward; here stride, dilation and groups are 1."""
     batch, channels, time = x.shape
     filters, _, width = weight.shape
     dx = dweight = None
