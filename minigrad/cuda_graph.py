@@ -7,6 +7,8 @@ learning rate, a dropout's seed) must be read from the GPU's memory, not passed 
 """
 
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from minigrad import devices
 
@@ -16,7 +18,7 @@ _recording = False
 
 
 def is_recording() -> bool:
-    """Whether what runs is the work of a CudaGraph, and is being recorded or will be after a few runs more."""
+    """Whether what runs is the work of a CudaGraph, which is being recorded, or will be after a few more runs."""
     return _recording
 
 
@@ -38,20 +40,22 @@ class CudaGraph:
     outputs  what function returned when it was recorded: arrays that every run fills again
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[], Any]):
         self.cupy = devices.library("cuda")
         self.function = function
         self.stream = self.cupy.cuda.Stream(non_blocking=True)  # the default stream cannot be recorded
         self.pool = self.cupy.cuda.MemoryPool()
-        self.outputs = None
-        self._runs, self._graph = 0, None
+        self.outputs: Any = None
+        self._runs = 0
+        self._graph: Any = None
 
     @property
     def is_recorded(self) -> bool:
+        """Whether the first runs are over, and run() only launches the graph."""
         return self._graph is not None
 
-    def run(self):
-        """Do the work once more, and wait for nothing; returns outputs."""
+    def run(self) -> Any:
+        """Do the work once more, without waiting for it; returns outputs. RecordingError if it cannot be recorded."""
         if self._graph is None:
             # Only now: what was asked of the default stream before must be done before another stream reads it.
             self.cupy.cuda.Device().synchronize()
@@ -71,7 +75,7 @@ class CudaGraph:
             self.outputs = self.function()
         except BaseException as error:
             with contextlib.suppress(self.cupy.cuda.runtime.CUDARuntimeError):
-                self.stream.end_capture()  # which says once more that it went wrong
+                self.stream.end_capture()  # which reports the failure a second time
             if isinstance(error, RuntimeError):  # CUDA's errors and cupy's
                 raise RecordingError(f"CudaGraph: the work cannot be recorded: {error}") from error
             raise
@@ -79,7 +83,7 @@ class CudaGraph:
 
 
 @contextlib.contextmanager
-def _while_recording():
+def _while_recording() -> Iterator[None]:
     global _recording
     _recording = True
     try:

@@ -2,38 +2,43 @@
 
 On a GPU whatever reads a number back waits for it: `float(x.sum())` stops the program until all
 that was asked of the GPU is done. So what merely checks values (is every id in the table?) asks
-`looks_at_values` first, and on a GPU leaves it away; there a bad id or class gives NaN, which the
+`looks_at_values` first, and on a GPU leaves the check out; there a bad id or class gives NaN, which the
 loss shows, and `minigrad.detect_anomaly()` has the checks done all the same.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from minigrad.typing import Array
 
 DEVICES = ("cpu", "cuda")
 
 check_values_on_gpu = False  # detect_anomaly sets it
 
 
-def array_module(array):
+def array_module(array: Any) -> Any:
     """The library an array belongs to: numpy or cupy."""
     if isinstance(array, (np.ndarray, np.generic)):
         return np
     return _cupy() if _is_cupy(array) else np
 
 
-def is_array(value) -> bool:
+def is_array(value: Any) -> bool:
     """Whether it is an array of either library."""
     return isinstance(value, np.ndarray) or _is_cupy(value)
 
 
-def device_of(array) -> str:
+def device_of(array: Any) -> str:
     """ "cpu" or "cuda"."""
     return "cuda" if _is_cupy(array) else "cpu"
 
 
-def library(device: str):
-    """numpy for "cpu", cupy for "cuda". RuntimeError says why "cuda" cannot be had."""
+def library(device: str) -> Any:
+    """numpy for "cpu", cupy for "cuda". RuntimeError says why there is no "cuda"."""
     if device == "cpu":
         return np
     if device != "cuda":
@@ -43,15 +48,15 @@ def library(device: str):
     return _cupy()
 
 
-def move(array, device: str):
-    """The array on a device: itself if it is there, else a copy. RuntimeError says why "cuda" cannot be had."""
+def move(array: "Array", device: str) -> "Array":
+    """The array on a device: itself if it is there, else a copy. RuntimeError says why there is no "cuda"."""
     if device_of(array) == device:
         return array
     xp = library(device)
-    return array.get() if xp is np else xp.asarray(array)
+    return array.get() if xp is np else xp.asarray(array)  # type: ignore[attr-defined]
 
 
-def looks_at_values(array) -> bool:
+def looks_at_values(array: Any) -> bool:
     """Whether a check may read the array: always on the CPU, on a GPU only within detect_anomaly()."""
     return isinstance(array, np.ndarray) or check_values_on_gpu
 
@@ -99,7 +104,7 @@ def _version(number: int) -> str:
 
 
 @contextmanager
-def float32_matmul_precision(precision: str):
+def float32_matmul_precision(precision: str) -> Iterator[None]:
     """How exactly a GPU multiplies float32 matrices inside the block: "highest", all of it, or "high", TF32.
 
     TF32 rounds the factors to 10 bits, which tensor cores multiply several times as fast, and adds in float32.

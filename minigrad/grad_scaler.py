@@ -6,9 +6,13 @@ section 3.2).
 """
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from minigrad import kernels
 from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from minigrad.typing import Optimizer
 
 
 class GradScaler:
@@ -42,21 +46,22 @@ class GradScaler:
         self._scale, self._growth_tracker = float(init_scale), 0
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval, self._enabled = growth_interval, enabled
-        self._unscaled = {}  # optimiser -> the norm of its gradients, of this step
+        self._unscaled: dict[Optimizer, Any] = {}  # the norm of each optimiser's gradients, in this step
         self._found_inf = False
 
     def is_enabled(self) -> bool:
+        """Whether it scales at all."""
         return self._enabled
 
     def get_scale(self) -> float:
-        """The factor now; 1 where not enabled."""
+        """The factor now; 1 if not enabled."""
         return self._scale if self._enabled else 1.0
 
     def scale(self, loss: Tensor) -> Tensor:
         """The loss times the factor."""
         return loss * self._scale if self._enabled else loss
 
-    def unscale_(self, optimizer) -> None:
+    def unscale_(self, optimizer: "Optimizer") -> None:
         """Divide the gradients of an optimiser's parameters by the factor; step() does it otherwise."""
         if not self._enabled:
             return
@@ -66,15 +71,17 @@ class GradScaler:
         kernels.scale(grads, 1 / self._scale)
         self._unscaled[optimizer] = kernels.grad_norm(grads)
 
-    def step(self, optimizer) -> None:
+    def step(self, optimizer: "Optimizer") -> None:
         """optimizer.step(), unless a gradient is infinite or NaN. On a GPU this waits for the gradients."""
         if not self._enabled:
-            return optimizer.step()
+            optimizer.step()
+            return
         if optimizer not in self._unscaled:
             self.unscale_(optimizer)
         if math.isfinite(float(self._unscaled[optimizer])):
-            return optimizer.step()
-        self._found_inf = True
+            optimizer.step()
+        else:
+            self._found_inf = True
 
     def update(self) -> None:
         """Choose the factor of the next step."""
@@ -90,8 +97,8 @@ class GradScaler:
                 self._scale, self._growth_tracker = self._scale * self._growth_factor, 0
         self._unscaled, self._found_inf = {}, False
 
-    def state_dict(self) -> dict:
-        """What load_state_dict continues from, in JSON's types; {} where not enabled."""
+    def state_dict(self) -> dict[str, Any]:
+        """What load_state_dict continues from, in JSON's types; {} if not enabled."""
         if not self._enabled:
             return {}
         return {
@@ -102,12 +109,12 @@ class GradScaler:
             "_growth_tracker": self._growth_tracker,
         }
 
-    def load_state_dict(self, state: dict) -> None:
-        """Continue from a state_dict."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what state_dict() gave. RuntimeError if that was with enabled=False."""
         if not self._enabled:
             return
         if not state:
-            raise RuntimeError("GradScaler.load_state_dict: the state is empty: it was saved by one not enabled")
+            raise RuntimeError("GradScaler.load_state_dict: the state is empty: it was saved with enabled=False")
         self._scale, self._growth_tracker = state["scale"], state["_growth_tracker"]
         self._growth_factor, self._backoff_factor = state["growth_factor"], state["backoff_factor"]
         self._growth_interval = state["growth_interval"]

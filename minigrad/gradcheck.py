@@ -7,6 +7,8 @@ layer_norm rule looks right: the outputs' sum does not depend on the input at al
 """
 
 import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from minigrad import random
 from minigrad.engine import grad
 from minigrad.function import enable_grad
 from minigrad.tensor import Tensor, to_numpy, wrap
+from minigrad.typing import Array, Shape
 
 EXHAUSTIVE = 400  # inputs up to this many elements are checked one by one, larger ones along random directions
 DIRECTIONS = 6
@@ -26,12 +29,26 @@ class GradcheckError(AssertionError):
     analytic, numerical   what the rule gave there, and what finite differences gave
     """
 
-    def __init__(self, message: str, input=None, index=None, analytic=None, numerical=None):
+    def __init__(
+        self,
+        message: str,
+        input: int | None = None,
+        index: tuple[int, ...] | None = None,
+        analytic: float | None = None,
+        numerical: float | None = None,
+    ):
         super().__init__(message)
         self.input, self.index, self.analytic, self.numerical = input, index, analytic, numerical
 
 
-def gradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=1) -> bool:
+def gradcheck(
+    fn: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    eps: float = 1e-6,
+    atol: float = 1e-6,
+    rtol: float = 1e-5,
+    order: int = 1,
+) -> bool:
     """Check the gradients of fn(*inputs) against central differences; True, or GradcheckError.
 
     fn       takes the inputs, returns a Tensor or several; outputs without gradient (indices) are left out
@@ -57,7 +74,14 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=1) -> bool:
     return True
 
 
-def gradgradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=2) -> bool:
+def gradgradcheck(
+    fn: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    eps: float = 1e-6,
+    atol: float = 1e-6,
+    rtol: float = 1e-5,
+    order: int = 2,
+) -> bool:
     """Check gradients of gradients: gradcheck of the gradient, as a function of the inputs and the upstream gradient.
 
     Goes through create_graph=True. The arguments are gradcheck's, which does the work at order - 1. To each
@@ -72,7 +96,7 @@ def gradgradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=2) -> bool:
     random.set_rng_state(start)
     upstream = [wrap(_upstream(output, seed=2 + i), True) for i, output in enumerate(outputs)]
 
-    def gradient(*values):
+    def gradient(*values: Any) -> tuple[Tensor, ...]:
         given, upstream_now = values[: len(inputs)], values[len(inputs) :]
         outputs = _differentiable(fn, fn(*given))
         wanted = [x for x in given if _is_wanted(x)]
@@ -86,12 +110,12 @@ def gradgradcheck(fn, inputs, eps=1e-6, atol=1e-6, rtol=1e-5, order=2) -> bool:
 class _Check:
     """One first-order check: the outputs, the upstream gradient, the rule's answer, and the differences."""
 
-    def __init__(self, fn, inputs: list, eps: float, atol: float, rtol: float):
+    def __init__(self, fn: Callable[..., Any], inputs: list[Any], eps: float, atol: float, rtol: float):
         self.fn, self.inputs = fn, inputs
         self.eps, self.atol, self.rtol = eps, atol, rtol
         self.wanted = [i for i, x in enumerate(inputs) if _is_wanted(x)]
         self.rng_state = random.get_rng_state()
-        self.is_random = None  # whether fn draws random numbers: known after its first call
+        self.is_random: bool | None = None  # whether fn draws random numbers: known after its first call
 
     def run(self) -> None:
         before = [to_numpy(x.data).copy() if isinstance(x, Tensor) else None for x in self.inputs]
@@ -120,7 +144,7 @@ class _Check:
             else:
                 self.check_directions(i, gradient)
 
-    def outputs(self) -> list:
+    def outputs(self) -> list[Tensor]:
         """fn's outputs, from the same random numbers at every call."""
         outputs = _differentiable(self.fn, self.fn(*self.inputs))
         if self.is_random is None:
@@ -129,7 +153,7 @@ class _Check:
             random.set_rng_state(self.rng_state)
         return outputs
 
-    def analytic(self, outputs, upstream=None) -> list:
+    def analytic(self, outputs: list[Tensor], upstream: list[Array] | None = None) -> list[Array]:
         """The rules' gradients, as arrays; zeros for an input that the outputs do not depend on."""
         wanted = [self.inputs[i] for i in self.wanted]
         results = grad(outputs, wanted, [wrap(u) for u in upstream or self.upstream], allow_unused=True)
@@ -138,11 +162,11 @@ class _Check:
             arrays.append(np.zeros(x.shape) if result is None else to_numpy(result.data))
         return arrays
 
-    def difference(self, i: int, direction) -> float:
+    def difference(self, i: int, direction: Array) -> float:
         """(L(x + εd) - L(x - εd)) / 2ε for input i, with L = Σ u·f over all outputs of f.
 
         self.outputs() evaluates f, self.upstream has the u, an array for each output. x ± εd is written into x.data
-        where it stands, so that its strides are kept; where it cannot be, because it is read-only or repeats elements,
+        in place, so that its strides are kept; where it cannot be, because it is read-only or repeats elements,
         into a copy. Afterwards x.data is the array it was, with the same numbers, also if f raises.
         """
         x = self.inputs[i]
@@ -164,7 +188,7 @@ class _Check:
             total += float((u * (a - b)).sum())
         return total / (2 * self.eps)
 
-    def check_elements(self, i: int, analytic) -> None:
+    def check_elements(self, i: int, analytic: Array) -> None:
         numerical = np.zeros(analytic.shape)
         for index in np.ndindex(analytic.shape):
             direction = np.zeros(analytic.shape)
@@ -176,7 +200,7 @@ class _Check:
             index = np.unravel_index(int(np.where(wrong, distance, -1).argmax()), analytic.shape)
             self.fail(i, index, analytic[index], numerical[index], wrong, self.hint(i, analytic, numerical, wrong))
 
-    def check_directions(self, i: int, analytic) -> None:
+    def check_directions(self, i: int, analytic: Array) -> None:
         """L along DIRECTIONS random directions that touch every element; where one disagrees, halving finds an element.
 
         analytic is the rule's gradient for input i. Along a direction d (_random) the quotient must be close to the sum
@@ -207,19 +231,19 @@ class _Check:
                 hint = f"several of the {analytic.size} elements differ: check a smaller input to see the pattern"
             self.fail(i, index, analytic[index], at_index, None, hint)
 
-    def disagreement(self, i: int, analytic, direction, elements) -> float:
+    def disagreement(self, i: int, analytic: Array, direction: Array, elements: Array) -> float:
         """|Σ analytic·d - quotient along d|, d being the direction with all but these (flat) elements 0; NaN is inf."""
-        part = np.zeros(analytic.size)
+        part: Array = np.zeros(analytic.size)
         part[elements] = direction.reshape(-1)[elements]
         part = part.reshape(analytic.shape)
         distance = abs((analytic * part).sum() - self.difference(i, part))
         return distance if np.isfinite(distance) else np.inf
 
-    def close(self, analytic, numerical):
+    def close(self, analytic: Any, numerical: Any) -> Any:
         with np.errstate(invalid="ignore"):
             return np.abs(analytic - numerical) <= self.atol + self.rtol * np.abs(numerical)
 
-    def hint(self, i: int, analytic, numerical, wrong) -> str:
+    def hint(self, i: int, analytic: Array, numerical: Array, wrong: Array) -> str:
         """What the pattern of the differences usually means."""
         if not np.isfinite(analytic).all():
             return "the gradient is not finite: look for 0/0, log 0 or a power of 0 in the rule"
@@ -263,7 +287,7 @@ class _Check:
             "(the input, or something changed since)"
         )
 
-    def rearranged(self, analytic, numerical, axis: int) -> str | None:
+    def rearranged(self, analytic: Array, numerical: Array, axis: int) -> str | None:
         """The right numbers at the wrong places along an axis."""
         for other in range(axis + 1, analytic.ndim):
             transposed = analytic.swapaxes(axis, other)
@@ -283,7 +307,7 @@ class _Check:
                 return f"the right numbers, moved by one along dim {axis}: an index is off by one"
         return None
 
-    def fail(self, i: int, index, analytic, numerical, wrong, hint: str):
+    def fail(self, i: int, index: Any, analytic: float, numerical: float, wrong: Array | None, hint: str) -> None:
         index = tuple(int(n) for n in index)
         count = "" if wrong is None else f"; {int(wrong.sum())} of {wrong.size} elements differ"
         raise GradcheckError(
@@ -306,11 +330,11 @@ class _Check:
         return f"input {i}{name} of shape {self.inputs[i].shape}"
 
 
-def _is_wanted(x) -> bool:
+def _is_wanted(x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad
 
 
-def _check_inputs(inputs: list) -> None:
+def _check_inputs(inputs: list[Any]) -> None:
     wanted = [i for i, x in enumerate(inputs) if _is_wanted(x)]
     if not wanted:
         raise ValueError("gradcheck: no input requires grad, so there is nothing to check; pass requires_grad=True")
@@ -325,7 +349,7 @@ def _check_inputs(inputs: list) -> None:
                 raise ValueError(f"gradcheck: inputs {i} and {j} share memory; pass copies, so that each moves alone")
 
 
-def _differentiable(fn, outputs) -> list:
+def _differentiable(fn: Callable[..., Any], outputs: Any) -> list[Tensor]:
     """The outputs that carry gradients."""
     outputs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
     for output in outputs:
@@ -343,31 +367,31 @@ def _differentiable(fn, outputs) -> list:
     return found
 
 
-def _upstream(output, seed: int):
+def _upstream(output: Tensor, seed: int) -> Array:
     """The upstream gradient of an output: _random numbers of its shape, the same for the same seed."""
     return _random(np.random.default_rng(seed), output.shape)
 
 
-def _random(generator, shape):
+def _random(generator: np.random.Generator, shape: Shape) -> Array:
     """Numbers between 0.5 and 1.5 with random signs: none small, no two alike."""
     return np.asarray((0.5 + generator.random(shape)) * generator.choice([-1.0, 1.0], shape))  # 0-d too
 
 
-def _same(a, b) -> bool:
+def _same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def _repeats(array) -> bool:
+def _repeats(array: Array) -> bool:
     """Whether several elements live at one address, as after broadcasting."""
     return any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape, strict=True))
 
 
-def _broadcasts(shape: tuple, to: tuple) -> bool:
+def _broadcasts(shape: Shape, to: Shape) -> bool:
     try:
         return np.broadcast_shapes(shape, to) == to
     except ValueError:
         return False
 
 
-def _name(fn) -> str:
+def _name(fn: Callable[..., Any]) -> str:
     return getattr(fn, "__name__", type(fn).__name__)

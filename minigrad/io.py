@@ -3,18 +3,22 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from minigrad.tensor import Tensor, to_numpy, unwrap
+from minigrad.typing import Array
 
 
-def save(tensors: dict, path, metadata: dict[str, str] | None = None) -> None:
+def save(
+    tensors: Mapping[str, Tensor | Array], path: str | os.PathLike[str], metadata: dict[str, str] | None = None
+) -> None:
     """Write named Tensors or arrays to a .safetensors file.
 
-    The file is written beside its place and renamed into it, so a crash or a full disk
-    leaves the old file as it was.
+    The file is written under another name and then renamed, so a crash or a full disk leaves the old file as it was.
+    TypeError if a value is neither.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -27,7 +31,7 @@ def save(tensors: dict, path, metadata: dict[str, str] | None = None) -> None:
     write_atomically(path, to_bytes(arrays, metadata))
 
 
-def load(path) -> dict[str, Tensor]:
+def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The named Tensors of a .safetensors file."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
@@ -42,7 +46,7 @@ def load(path) -> dict[str, Tensor]:
     return {name: Tensor(array) for name, array in arrays.items()}
 
 
-def load_metadata(path) -> dict[str, str]:
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The text metadata that was saved with a .safetensors file."""
     from safetensors import safe_open
 
@@ -50,7 +54,7 @@ def load_metadata(path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def write_atomically(path, data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file whole or not at all: into a temporary sibling, flushed to disk, then renamed into place.
 
     Two processes may write the same path at once: one of the two files wins, whole.

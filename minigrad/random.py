@@ -6,11 +6,14 @@ kernels/reference/dropout.py), so its state is all that a checkpoint needs, on e
 """
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from minigrad.devices import library
+from minigrad.typing import Array, DTypeLike, Shape
 
 _generator = np.random.Generator(np.random.Philox(0))
 
@@ -27,7 +30,7 @@ def generator() -> np.random.Generator:
     return _generator
 
 
-def next_seed():
+def next_seed() -> int | Array:
     """64 fresh bits, for counter-based kernels such as dropout: an int, or a 0-d array within seeds_from()."""
     if _recorded is not None:
         return next(_recorded)
@@ -35,7 +38,7 @@ def next_seed():
 
 
 @contextmanager
-def seeds_from(buffer):
+def seeds_from(buffer: Array) -> "Iterator[_Seeds]":
     """Within, seeds are read from an array on the GPU, one after the other, and not passed as numbers: a CUDA graph
     repeats the numbers it was recorded with, but reads what its arrays hold.
 
@@ -52,10 +55,10 @@ def seeds_from(buffer):
 class _Seeds:
     """The elements of a buffer in turn, and how many were taken."""
 
-    def __init__(self, buffer):
+    def __init__(self, buffer: Array):
         self.buffer, self.taken = buffer, 0
 
-    def __next__(self):
+    def __next__(self) -> Array:
         if self.taken == len(self.buffer):
             raise RuntimeError(f"seeds_from: more than {len(self.buffer)} seeds were asked for; make the buffer longer")
         self.taken += 1
@@ -65,14 +68,14 @@ class _Seeds:
 _recorded: _Seeds | None = None
 
 
-def uniform(shape: tuple, dtype, device: str = "cpu"):
+def uniform(shape: Shape, dtype: DTypeLike, device: str = "cpu") -> Array:
     """An array of draws from the uniform distribution on [0, 1)."""
     if device == "cpu":
         return _at_least_single(_generator.random, shape, np.dtype(dtype))
     return _uniform_by_position(shape, next_seed(), library(device)).astype(dtype)
 
 
-def standard_normal(shape: tuple, dtype, device: str = "cpu"):
+def standard_normal(shape: Shape, dtype: DTypeLike, device: str = "cpu") -> Array:
     """An array of draws from the normal distribution with mean 0 and variance 1."""
     if device == "cpu":
         return _at_least_single(_generator.standard_normal, shape, np.dtype(dtype))
@@ -82,12 +85,12 @@ def standard_normal(shape: tuple, dtype, device: str = "cpu"):
     return (xp.sqrt(-2 * xp.log(1 - radius)) * xp.cos(2 * math.pi * angle)).astype(dtype)
 
 
-def _at_least_single(draw, shape: tuple, dtype: np.dtype) -> np.ndarray:
+def _at_least_single(draw: Callable[..., Any], shape: Shape, dtype: np.dtype) -> np.ndarray:
     drawn = draw(shape, dtype=dtype if dtype in (np.float32, np.float64) else np.float32)
     return np.asarray(drawn).astype(dtype, copy=False)
 
 
-def _uniform_by_position(shape: tuple, seed: int, xp):
+def _uniform_by_position(shape: Shape, seed: int | Array, xp: Any) -> Array:
     """float64 multiples of 2⁻³² on [0, 1), the i-th a function of i and the seed."""
     from minigrad.kernels.reference.dropout import keys, random_bits
 
@@ -95,7 +98,7 @@ def _uniform_by_position(shape: tuple, seed: int, xp):
     return random_bits(index, *keys(seed)).astype(np.float64).reshape(shape) * 2.0**-32
 
 
-def get_rng_state() -> dict:
+def get_rng_state() -> dict[str, Any]:
     """The generator's state in JSON's types; set_rng_state puts it back."""
     state = _generator.bit_generator.state
     return {
@@ -108,7 +111,7 @@ def get_rng_state() -> dict:
     }
 
 
-def set_rng_state(state: dict) -> None:
+def set_rng_state(state: dict[str, Any]) -> None:
     """Continue from a state that get_rng_state gave."""
     _generator.bit_generator.state = {
         "bit_generator": "Philox",

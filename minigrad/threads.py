@@ -25,6 +25,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 SLEEP_SOON = {
     "OPENBLAS_THREAD_TIMEOUT": "4",  # spin for 2^4 clock ticks instead of 2^26
@@ -34,7 +36,7 @@ CHOSEN_BY_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 LAYERS = "omp tbb workqueue"  # numba's thread pools, best first; the last is slow on small kernels
 
 _pinned = contextlib.ExitStack()  # what a forked child pins, until it ends
-_limited = []  # the BLAS libraries held at one thread, with the number they had before
+_limited: list[tuple[Any, int]] = []  # the BLAS libraries held at one thread, with the number they had before
 
 
 def configure() -> None:
@@ -67,7 +69,7 @@ def own_the_cores() -> None:
 
 
 @contextlib.contextmanager
-def all_threads_for_blas():
+def all_threads_for_blas() -> Iterator[None]:
     """Give BLAS its threads back inside the block: for one product of tens of milliseconds."""
     for library, threads in _limited:
         library.set_num_threads(threads)
@@ -121,7 +123,7 @@ def set_num_threads(n: int) -> None:
     import minigrad.kernels.cpu  # noqa: F401  owns the cores from here on
 
     _limited[:] = [(library, n) for library, _ in _limited]
-    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 def get_num_threads() -> int:

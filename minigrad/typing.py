@@ -1,6 +1,6 @@
 """The types of minigrad's signatures, under the names that they have in the text.
 
-    from minigrad.typing import Array, Device, Dim, DTypeLike, Number, Shape, TensorLike
+    from minigrad.typing import Array, Dim, DTypeLike, Number, Shape, TensorLike
 
 An array is numpy's or cupy's. cupy need not be installed, and its arrays have numpy's methods, so to a type checker an
 `Array` is numpy's. A function of `ops` takes a `TensorLike`: given a Tensor it returns a Tensor, given arrays only an
@@ -9,7 +9,7 @@ array.
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 import numpy as np
 
@@ -29,3 +29,12 @@ DType: TypeAlias = np.dtype
 DTypeLike: TypeAlias = np.dtype | type | str  # np.float32, "float32", "bfloat16"
 Device: TypeAlias = str  # "cpu" or "cuda"
 ArrayModule: TypeAlias = ModuleType  # numpy or cupy
+
+
+class Optimizer(Protocol):
+    """What the engine knows of an optimiser; those of nn.optim are such."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> None:
+        """Change the parameters by their gradients."""
