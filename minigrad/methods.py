@@ -129,6 +129,7 @@ class Methods:
     clone = ops.clone
     contiguous = ops.contiguous
     cos = ops.cos
+    cumprod = ops.cumprod
     cumsum = ops.cumsum
     elu = ops.elu
     erf = ops.erf

@@ -45,7 +45,9 @@ FORWARD_FLOPS = {
     "RMSNorm": lambda node, x, y: 4 * y.size,
     "GELU": lambda node, x, y: 8 * y.size,
     "SiLU": lambda node, x, y: 4 * y.size,
-    **dict.fromkeys(("Sum", "Extreme", "Prod", "CumSum", "ScatterAdd"), lambda node, x, y: x[0].size),
+    **dict.fromkeys(
+        ("Sum", "Mean", "Count", "Extreme", "Prod", "CumProd", "CumSum", "ScatterAdd"), lambda node, x, y: x[0].size
+    ),
     **dict.fromkeys(
         [
             "Cast",

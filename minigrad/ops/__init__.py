@@ -64,34 +64,28 @@ from minigrad.ops.elementwise import (
     where,
 )
 from minigrad.ops.embedding import embedding
-from minigrad.ops.index import gather, getitem, index_select, nonzero, scatter_add, setitem, sort, topk
+from minigrad.ops.index import gather, getitem, index_select, scatter_add, setitem
 from minigrad.ops.linalg import einsum, linear, matmul
 from minigrad.ops.loss import cross_entropy
 from minigrad.ops.normalization import layer_norm, rms_norm
+from minigrad.ops.order import amax, amin, argmax, argmin, max, min, nonzero, sort, topk
 from minigrad.ops.pooling import adaptive_max_pool1d, avg_pool1d, max_over_time, max_pool1d, mean_over_time
 from minigrad.ops.recurrent import gru, lstm, rnn
 from minigrad.ops.reduce import (
     all_ as all,
 )
 from minigrad.ops.reduce import (
-    amax,
-    amin,
-    argmax,
-    argmin,
-    cumsum,
+    any_ as any,
+)
+from minigrad.ops.reduce import (
     logsumexp,
-    max,
     mean,
-    min,
     norm,
-    prod,
     std,
     sum,
     var,
 )
-from minigrad.ops.reduce import (
-    any_ as any,
-)
+from minigrad.ops.scan import cumprod, cumsum, prod
 from minigrad.ops.shape import (
     broadcast_to,
     cat,
@@ -139,6 +133,7 @@ __all__ = [
     "conv1d_max",
     "cos",
     "cross_entropy",
+    "cumprod",
     "cumsum",
     "div",
     "dropout",

@@ -8,8 +8,9 @@ from minigrad import kernels
 from minigrad.amp import for_sums
 from minigrad.devices import array_module
 from minigrad.function import Function
+from minigrad.ops.dims import at_least_1d, dims
 from minigrad.ops.elementwise import exp, where
-from minigrad.ops.reduce import dims, sum
+from minigrad.ops.reduce import sum
 from minigrad.ops.shape import swapaxes
 from minigrad.tensor import Tensor, unwrap
 
@@ -222,9 +223,9 @@ def log_softmax(x, dim=-1):
 
 def _over_last(function, x, dim, name):
     x = for_sums(x)
+    (d,) = dims(dim, x.ndim, name) or (-1,)
     if x.ndim == 0:
-        raise ValueError(f"{name}: a 0-d tensor has no dimension to normalise; reshape it to (1,)")
-    (d,) = dims(dim, x.ndim, name)
+        return at_least_1d(function, x)
     if d == x.ndim - 1:
         return function(x)
     return swapaxes(function(swapaxes(x, d, -1)), d, -1)

@@ -3,7 +3,7 @@
 from minigrad import kernels
 from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient
-from minigrad.ops.index import Place
+from minigrad.ops.index import Index, Place
 from minigrad.tensor import Tensor, unwrap
 
 
@@ -21,7 +21,7 @@ class Embedding(Function):
         if isinstance(grad, Tensor):
             if self.padding_idx is not None:
                 grad = grad * (self.ids != self.padding_idx)[..., None].astype(grad.dtype)
-            return Place(self.ids, self.from_shape)(grad)
+            return Place(Index(None, self.ids, repeats=True), self.from_shape)(grad)
         return PartialGradient(
             grad, lambda buffer: kernels.embedding_backward(grad, self.ids, buffer, self.padding_idx)
         )

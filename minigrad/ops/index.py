@@ -1,117 +1,141 @@
-"""Picking and placing elements: slicing, fancy indexing, gather, scatter, sort, top-k."""
+"""Picking and placing elements: slicing, fancy indexing, gather and scatter."""
 
 import numpy as np
 
 from minigrad.devices import array_module, device_of, is_array, looks_at_values, move
-from minigrad.dtypes import FLOATING, add_at, without_bfloat16
+from minigrad.dtypes import add_at
 from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient, is_grad_enabled
-from minigrad.ops.reduce import ValuesAndIndices, dims
-from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.ops.dims import at_least_1d, dims
+from minigrad.tensor import Tensor, unwrap
+
+
+class Index:
+    """x[index] in two steps: a view of x by integers, slices, None and ..., and of that the elements at some places.
+
+    This is how PyTorch reads an integer beside an array: x[0, :, ids] is x[0][:, ids], whereas numpy takes the integer
+    for an array, too, and puts the dimensions of both in front.
+
+    view     what to index x with first; None for all of x
+    places   what to index the view with then, arrays of integers or booleans among it; None for all of it
+    repeats  whether `places` may name an element twice
+    """
+
+    __slots__ = ("places", "repeats", "view")
+
+    def __init__(self, view, places=None, repeats=False):
+        self.view, self.places, self.repeats = view, places, repeats
+
+    def read(self, x):
+        """x[index] of an array: a view of it where there are no `places`, else a copy."""
+        view = x if self.view is None else x[self.view]
+        return view if self.places is None else view[self.places]
+
+    def write(self, buffer, value) -> None:
+        """buffer[index] = value for arrays; which of several values an element named twice keeps, is numpy's choice."""
+        if self.places is None:
+            buffer[self.view] = value
+        else:
+            (buffer if self.view is None else buffer[self.view])[self.places] = value
+
+    def add(self, buffer, values) -> None:
+        """buffer[index] += values for arrays, adding every time an element is named more than once."""
+        if self.places is None:
+            buffer[self.view] += values
+            return
+        view = buffer if self.view is None else buffer[self.view]
+        if self.repeats:
+            add_at(view, self.places, values)
+        else:
+            view[self.places] += values
 
 
 class GetItem(Function):
     """y = x[index];  dx = g added up at the index, 0 elsewhere."""
 
-    def __init__(self, index):
+    def __init__(self, index: Index):
         self.index = index
 
     def forward(self, x):
         self.from_shape = x.shape
-        return x[self.index]
+        return self.index.read(x)
 
     def backward(self, grad):
         if isinstance(grad, Tensor):
             return Place(self.index, self.from_shape)(grad)
-        return PartialGradient(grad, lambda buffer: _add_at(buffer, self.index, grad))
+        return PartialGradient(grad, lambda buffer: self.index.add(buffer, grad))
 
 
 class Place(Function):
     """y = zeros with x added at the index: the transpose of GetItem;  dx = g[index]."""
 
-    def __init__(self, index, shape: tuple):
+    def __init__(self, index: Index, shape: tuple):
         self.index, self.to_shape = index, shape
 
     def forward(self, x):
         y = array_module(x).zeros(self.to_shape, dtype=x.dtype)
-        _add_at(y, self.index, x)
+        self.index.add(y, x)
         return y
 
     def backward(self, grad):
-        return grad[self.index]
+        return getitem(grad, self.index)
 
 
 class SetItem(Function):
     """y = x but v at the index;  dx = g with 0 at the index,  dv = g[index]."""
 
-    def __init__(self, index):
+    def __init__(self, index: Index):
         self.index = index
 
     def forward(self, x, value):
         y = x.copy()
-        y[self.index] = value
+        self.index.write(y, value)
         return y
 
     def backward(self, grad):
         zero = unwrap(grad).dtype.type(0)
-        dvalue = grad[self.index]
-        if not _is_basic(self.index):  # of several values written to one element only the last stays
+        dvalue = getitem(grad, self.index)
+        if self.index.repeats:  # of several values written to one element only the last stays
             xp = array_module(unwrap(grad))
             turn = xp.arange(unwrap(dvalue).size).reshape(dvalue.shape)
             last = xp.zeros(grad.shape, dtype=turn.dtype)
-            last[self.index] = turn
-            dvalue = dvalue * (last[self.index] == turn)
+            self.index.write(last, turn)
+            dvalue = dvalue * (self.index.read(last) == turn)
         return SetItem(self.index)(grad, zero), dvalue
 
 
 class Gather(Function):
     """y[i, j, …] = x[index[i, j, …] in place of dim];  dx = g added up at the index."""
 
-    def __init__(self, index, dim: int):
-        self.index, self.dim = index, dim
+    def __init__(self, index, dim: int, repeats: bool = False):
+        self.index = Index(None, along(index, dim), repeats)
 
     def forward(self, x):
         self.from_shape = x.shape
-        return x[_along(self.index, self.dim)]
+        return self.index.read(x)
 
     def backward(self, grad):
-        return Place(_along(self.index, self.dim), self.from_shape)(grad)
+        return Place(self.index, self.from_shape)(grad)
 
 
 class ScatterAdd(Function):
     """y = x with src added at index along dim;  dx = g,  dsrc = g gathered at index."""
 
     def __init__(self, index, dim: int):
-        self.index, self.dim = index, dim
+        self.index = Index(None, along(index, dim), True)
+        self.corner = Index(tuple(slice(0, n) for n in index.shape))  # the part of src that is read
 
     def forward(self, x, src):
         y = x.copy()
-        _add_at(y, _along(self.index, self.dim), src[tuple(slice(0, n) for n in self.index.shape)])
+        self.index.add(y, self.corner.read(src))
         self.src_shape = src.shape
         return y
 
     def backward(self, grad):
-        dsrc = gather(grad, self.dim, self.index)
-        if dsrc.shape != self.src_shape:
-            dsrc = Place(tuple(slice(0, n) for n in self.index.shape), self.src_shape)(dsrc)
-        return grad, dsrc
+        return grad, Place(self.corner, self.src_shape)(getitem(grad, self.index))
 
 
-def _is_basic(index) -> bool:
-    """Slices, integers, None and ...: no element is named twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)) for part in parts)
-
-
-def _add_at(buffer, index, values) -> None:
-    """buffer[index] += values, adding every time an element is named more than once."""
-    if _is_basic(index):
-        buffer[index] += values
-    else:
-        add_at(buffer, index, values)
-
-
-def _along(index, dim: int) -> tuple:
+def along(index, dim: int) -> tuple:
     """Fancy indices that read position index[…] along dim and the own position along the others."""
     grids = list(open_grid(index.shape, array_module(index)))
     grids[dim] = index
@@ -123,18 +147,91 @@ def open_grid(shape, xp) -> tuple:
     return tuple(xp.arange(n).reshape((1,) * d + (n,) + (1,) * (len(shape) - d - 1)) for d, n in enumerate(shape))
 
 
-def index_array(index, x):
-    """An index as users write it, Tensors and lists included, as the array library of x understands it."""
-    if isinstance(index, tuple):
-        return tuple(index_array(part, x) for part in index)
-    if isinstance(index, list):
-        index = np.asarray(index, dtype=None if index else np.int64)
+_BASIC = {int, slice, type(None), type(Ellipsis)}
+
+
+def normalized_index(index, x) -> Index:
+    """An index as users write it, with Tensors, lists and numbers of any kind, as the steps that read it from array x.
+
+    Integer arrays, and lists and ranges of integers, pick elements and broadcast against one another; a boolean array
+    of n dimensions picks where it is True among n dimensions of x; True and False alone add a dimension of size 1 or
+    0. A 0-d integer tensor is an integer. uint8 arrays are integers, as in numpy. IndexError for anything else.
+    """
+    if type(index) in _BASIC:
+        return Index((index,))
     index = unwrap(index)
-    if not is_array(index):
-        return index
-    if index.dtype.kind in FLOATING:
-        raise IndexError(f"indices must be integers or booleans, not {index.dtype}; use .astype('int64')")
-    return index if isinstance(index, type(x)) else _host_index(index, x)
+    if type(index) is type(x) and index.ndim and index.dtype.kind in "iub":  # one array, the usual case
+        return Index(None, index, index.dtype.kind != "b")
+    parts = index if type(index) is tuple else (index,)
+    if all(type(part) in _BASIC for part in parts):
+        return Index(parts)
+    parts = [_plain(part, x) for part in parts]
+    arrays = [part for part in parts if is_array(part)]
+    if not arrays:
+        return Index(tuple(parts))
+    return Index(*_two_steps(parts, x), len(arrays) > 1 or arrays[0].dtype != bool)
+
+
+def _two_steps(parts: list, x) -> tuple:
+    """The view and the places of an index with arrays in it; `...` is written out, as it has a place among them."""
+    named = sum(_consumed(part) for part in parts)
+    dots = [i for i, part in enumerate(parts) if part is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    for i in dots:
+        parts[i : i + 1] = [slice(None)] * max(x.ndim - named, 0)
+    view, places = [], []
+    for part in parts:
+        if not is_array(part):
+            view.append(part)
+            places += [slice(None)] * (part is None or isinstance(part, slice))
+        elif part.ndim == 0 and part.dtype == bool:  # picks one or none of a new dimension
+            view.append(None)
+            places.append(part.reshape(1))
+        else:
+            view += [slice(None)] * _consumed(part)
+            places.append(part)
+    untouched = all(isinstance(part, slice) and part == slice(None) for part in view)
+    return None if untouched else tuple(view), tuple(places)
+
+
+def _consumed(part) -> int:
+    """How many dimensions of x a part of an index speaks of."""
+    if is_array(part):
+        return part.ndim if part.dtype == bool else 1
+    return 0 if part is None or part is Ellipsis else 1
+
+
+def _plain(part, x):
+    """One part of an index as a number, a slice, None, ... or an array where x is."""
+    if type(part) in _BASIC:
+        return part
+    if isinstance(part, (list, tuple, range)):
+        part = _listed(part)
+    elif isinstance(part, (bool, np.bool_)):
+        part = np.asarray(part)
+    part = unwrap(part)
+    if not is_array(part):
+        if not hasattr(part, "__index__"):
+            raise IndexError(
+                f"an index of type {type(part).__name__}; use integers, slices, None, ... or arrays of them"
+            )
+        return int(part)
+    if part.dtype.kind not in "iub":
+        raise IndexError(f"indices must be integers or booleans, not {part.dtype}; use .astype('int64')")
+    if part.ndim == 0 and part.dtype != bool and isinstance(part, np.ndarray):
+        return int(part)  # a number; one on a GPU stays there, to be waited for by nobody
+    return part if isinstance(part, type(x)) else _host_index(part, x)
+
+
+def _listed(part) -> np.ndarray:
+    try:
+        array = np.asarray([unwrap(each) for each in part], dtype=None if len(part) else np.int64)
+    except (ValueError, TypeError):
+        array = None
+    if array is None or array.dtype == object:
+        raise IndexError(f"the list {part!r} in an index; expected integers or booleans, rows of equal length")
+    return array
 
 
 def _host_index(index, x):
@@ -145,9 +242,12 @@ def _host_index(index, x):
 
 
 def getitem(x, index):
-    """x[index]: slices, integers, None, ..., integer and boolean arrays, and their mixtures, as in numpy."""
+    """x[index]: slices, integers, None, ..., integer and boolean arrays, and their mixtures, as in PyTorch.
+
+    Where numpy would do otherwise (an integer and an array with a slice between them), PyTorch is followed.
+    """
     try:
-        return GetItem(index_array(index, unwrap(x)))(x)
+        return GetItem(index if type(index) is Index else normalized_index(index, unwrap(x)))(x)
     except IndexError as error:
         raise IndexError(f"index {index!r} into shape {x.shape}: {error}") from None
 
@@ -158,7 +258,7 @@ def setitem(x: Tensor, index, value) -> None:
     In place under no_grad or where x needs no gradient. Where it does, x becomes the
     result of a recorded copy, so that whatever used x before keeps its value.
     """
-    index = index_array(index, x.data)
+    index = normalized_index(index, x.data)
     value_needs_grad = isinstance(value, Tensor) and value.requires_grad
     if is_grad_enabled() and (x.requires_grad or value_needs_grad):
         if x.is_leaf and x.requires_grad:
@@ -172,7 +272,7 @@ def setitem(x: Tensor, index, value) -> None:
         return
     try:
         value = unwrap(value)
-        x.data[index] = move(np.asarray(value), x.device) if isinstance(value, (list, np.ndarray)) else value
+        index.write(x.data, move(np.asarray(value), x.device) if isinstance(value, (list, np.ndarray)) else value)
     except (ValueError, IndexError) as error:
         shape = getattr(value, "shape", ())
         raise type(error)(f"x[index] = value with x {x.shape}, value {shape}: {error}") from None
@@ -180,34 +280,57 @@ def setitem(x: Tensor, index, value) -> None:
 
 
 def gather(x, dim, index):
-    """y[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and likewise for the other dims (torch.gather)."""
-    index = unwrap(index)
-    (d,) = dims(dim, x.ndim, "gather")
-    if index.ndim != x.ndim or any(i > n for j, (i, n) in enumerate(zip(index.shape, x.shape, strict=True)) if j != d):
-        raise ValueError(f"gather: index {index.shape} does not fit inside {x.shape} away from dim {d}")
+    """y[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and likewise for the other dims, as torch.gather.
+
+    index may be smaller than x away from dim, and longer along it. IndexError for an index below 0 or beyond x.
+    """
+    index, x_shape = unwrap(index), x.shape
+    d = _scattered_dim("gather", x, dim, index)
+    if any(i > n for j, (i, n) in enumerate(zip(index.shape, x_shape, strict=True)) if j != d):
+        raise ValueError(f"gather: index {index.shape} does not fit inside {x_shape} away from dim {d}")
     same_device("gather", x=x, index=index)
-    _check_range(index, x.shape[d], "gather")
-    return Gather(index, d)(x)
+    _check_range(index, x_shape[d] if x_shape else 1, "gather")
+    return Gather(index, d, repeats=True)(x)
 
 
 def scatter_add(x, dim, index, src):
-    """x with src[i][j][k] added at x[index[i][j][k]][j][k] for dim 0, and likewise for the others."""
+    """x with src[i][j][k] added at x[index[i][j][k]][j][k] for dim 0, and likewise for the others.
+
+    index may be smaller than src, and than x away from dim. IndexError for an index below 0 or beyond x.
+    """
     index = unwrap(index)
-    (d,) = dims(dim, x.ndim, "scatter_add")
-    if index.ndim != x.ndim or src.ndim != x.ndim or any(i > n for i, n in zip(index.shape, src.shape, strict=True)):
+    d = _scattered_dim("scatter_add", x, dim, index)
+    within = [max(n, i) if j == d else n for j, (n, i) in enumerate(zip(x.shape, index.shape, strict=True))]
+    if src.ndim != x.ndim or any(i > s or i > n for i, s, n in zip(index.shape, src.shape, within, strict=True)):
         raise ValueError(f"scatter_add: index {index.shape} and src {src.shape} do not fit {x.shape} along dim {d}")
+    if unwrap(src).dtype != unwrap(x).dtype:
+        raise TypeError(f"scatter_add: x is {unwrap(x).dtype}, src {unwrap(src).dtype}; cast one with .astype()")
     same_device("scatter_add", x=x, index=index, src=src)
-    _check_range(index, x.shape[d], "scatter_add")
+    _check_range(index, x.shape[d] if x.shape else 1, "scatter_add")
+    if x.ndim == 0:
+        return at_least_1d(lambda one: ScatterAdd(index.reshape(1), 0)(one, src.reshape((1,))), x)
     return ScatterAdd(index, d)(x, src)
 
 
+def _scattered_dim(op: str, x, dim, index) -> int:
+    (d,) = dims(dim, x.ndim, op) or (0,)
+    if index.ndim != x.ndim:
+        raise ValueError(f"{op}: index {index.shape} does not fit inside {x.shape}: they need as many dimensions")
+    return d
+
+
 def index_select(x, dim, index):
-    """The slices of x at `index` (1-D integers) along dim."""
+    """The slices of x at `index` (integers, 1-D or one number) along dim."""
     index = unwrap(index)
-    (d,) = dims(dim, x.ndim, "index_select")
-    if index.ndim != 1:
+    (d,) = dims(dim, x.ndim, "index_select") or (0,)
+    if index.ndim > 1:
         raise ValueError(f"index_select: the index has shape {index.shape}; give a 1-D tensor of integers")
-    _check_range(index, x.shape[d], "index_select")
+    index = index.reshape(-1)
+    _check_range(index, x.shape[d] if x.shape else 1, "index_select")
+    if x.ndim == 0:
+        if index.size != 1:
+            raise ValueError(f"index_select: {index.size} indices into a 0-d tensor, which has one element")
+        return x
     return getitem(x, (slice(None),) * d + (index,))
 
 
@@ -216,40 +339,3 @@ def _check_range(index, n: int, op: str) -> None:
         raise IndexError(f"{op}: the index is {index.dtype}; use integers")
     if index.size and looks_at_values(index) and (index.min() < 0 or index.max() >= n):
         raise IndexError(f"{op}: indices {index.min()} to {index.max()} do not fit a dimension of size {n}")
-
-
-def sort(x, dim=-1, descending=False):
-    """(values, indices) in ascending (or descending) order along dim; equal elements keep their order."""
-    (d,) = dims(dim, x.ndim, "sort")
-    array = without_bfloat16(unwrap(x))
-    xp = array_module(array)
-    if descending:  # reversed input keeps equal elements in order after the second reversal
-        n = array.shape[d]
-        order = n - 1 - xp.flip(xp.argsort(xp.flip(array, d), axis=d, kind="stable"), d)
-    else:
-        order = xp.argsort(array, axis=d, kind="stable")
-    return ValuesAndIndices(gather(x, d, order), wrap(order))
-
-
-def topk(x, k, dim=-1, largest=True):
-    """(values, indices) of the k largest (or smallest) elements along dim, in order."""
-    (d,) = dims(dim, x.ndim, "topk")
-    n = x.shape[d]
-    if not 0 <= k <= n:
-        raise ValueError(f"topk: k={k} of a dimension of size {n}; use 0 to {n}")
-    array = without_bfloat16(unwrap(x))
-    xp = array_module(array)
-    keyed = -array if largest else array
-    if 0 < k < n:  # a partition finds the k in linear time; only they are sorted
-        candidates = xp.argpartition(keyed, k - 1, axis=d).take(xp.arange(k), axis=d)
-    else:
-        candidates = xp.argsort(keyed, axis=d, kind="stable").take(xp.arange(k), axis=d)
-    order = xp.argsort(xp.take_along_axis(keyed, candidates, axis=d), axis=d, kind="stable")
-    chosen = xp.take_along_axis(candidates, order, axis=d)
-    return ValuesAndIndices(gather(x, d, chosen), wrap(chosen))
-
-
-def nonzero(x):
-    """The indices of the elements that are not 0, shape (count, ndim); int64, no gradient."""
-    array = unwrap(x)
-    return wrap(array_module(array).argwhere(array).astype(np.int64))

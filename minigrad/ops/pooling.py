@@ -6,7 +6,8 @@ from minigrad.devices import array_module
 from minigrad.ops.convolution import integer
 from minigrad.ops.elementwise import where
 from minigrad.ops.index import gather
-from minigrad.ops.reduce import amax, sum
+from minigrad.ops.order import amax
+from minigrad.ops.reduce import sum
 from minigrad.ops.shape import cat
 from minigrad.tensor import unwrap
 

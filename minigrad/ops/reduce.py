@@ -1,44 +1,21 @@
-"""Reductions: many elements to one, over all or some dimensions."""
+"""Reductions: sums, means and norms over all or some dimensions. The largest and smallest are in order.py."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from minigrad.amp import for_sums
 from minigrad.devices import array_module
-from minigrad.dtypes import FLOATING, is_half, without_bfloat16
+from minigrad.dtypes import FLOATING, is_half
 from minigrad.function import Function
-from minigrad.ops.elementwise import abs_, exp, log, pow, sqrt, square, where
-from minigrad.tensor import Tensor, unwrap, wrap
-
-
-class ValuesAndIndices(NamedTuple):
-    """What max(dim), min(dim), sort and topk return."""
-
-    values: Tensor
-    indices: Tensor
-
-
-def dims(dim, ndim: int, op: str) -> tuple[int, ...]:
-    """dim as a sorted tuple of non-negative numbers; None means all of them."""
-    if dim is None:
-        return tuple(range(ndim))
-    given = dim if isinstance(dim, (tuple, list)) else (dim,)
-    limit = ndim or 1  # a 0-d tensor takes dim 0 and -1, as in PyTorch
-    found = []
-    for d in given:
-        if not -limit <= d < limit:
-            raise IndexError(f"{op}: dim {d} of a tensor with {ndim} dimensions; use {-ndim} to {ndim - 1}")
-        found.append(d % ndim if ndim else 0)
-    if len(set(found)) != len(found):
-        raise ValueError(f"{op}: dim {tuple(given)} names a dimension twice")
-    return tuple(sorted(found)) if ndim else ()
-
-
-def keep_dims(reduced, shape: tuple, dim: tuple):
-    """A reduced array with its lost dimensions back, as ones, so that it broadcasts against the input."""
-    return reduced.reshape(tuple(1 if i in dim else n for i, n in enumerate(shape)))
+from minigrad.kernels.reference.sum import total, wide_total
+from minigrad.ops.conversion import astype, floating
+from minigrad.ops.dims import dims, drop_dims, keep_dims, reduced_dims
+from minigrad.ops.elementwise import abs_, exp, pow, sqrt, square, where
+from minigrad.ops.half import in_float32
+from minigrad.ops.order import amax, amin
+from minigrad.ops.shape import expand
+from minigrad.tensor import unwrap, wrap
 
 
 class Sum(Function):
@@ -49,203 +26,157 @@ class Sum(Function):
 
     def forward(self, x):
         self.from_shape = x.shape
-        if is_half(x.dtype):  # added up in float32
-            return x.sum(axis=self.dim, keepdims=self.keepdim, dtype=np.float32).astype(x.dtype)
-        return x.sum(axis=self.dim, keepdims=self.keepdim)
+        return total(x, self.dim, self.keepdim)
 
     def backward(self, grad):
-        from minigrad.ops.shape import expand
-
         return expand(keep_dims(grad, self.from_shape, self.dim), self.from_shape)
 
 
-class Prod(Function):
-    """y = Π x over dim;  dx_i = g·Π_{j≠i} x_j, from products before and after i, so zeros are exact."""
+class Mean(Function):
+    """y = Σ x / n over dim, of n elements each;  dx = g/n, repeated along dim."""
 
-    def __init__(self, dim: int):
-        self.dim = dim
-
-    def forward(self, x):
-        self.save_for_backward(x)
-        return x.prod(axis=self.dim)
-
-    def backward(self, grad):
-        from minigrad.ops.shape import cat, expand
-
-        (x,) = self.saved
-        x = x.swapaxes(self.dim, -1)
-        n = x.shape[-1]
-        others = []
-        for i in range(n):
-            rest = cat([x[..., :i], x[..., i + 1 :]], -1) if n > 1 else x[..., :0]
-            others.append(_product_of_last(rest, n - 1))
-        stacked = cat([o.reshape((*o.shape, 1)) for o in others], -1) if others else x
-        return (expand(grad.reshape((*grad.shape, 1)), stacked.shape) * stacked).swapaxes(self.dim, -1)
-
-
-def _product_of_last(x, n: int):
-    """The product over the last dimension, of length n, by halves: differentiable as it stands."""
-    if n == 0:
-        return x.sum(-1) * 0 + 1
-    if n == 1:
-        return x[..., 0]
-    return _product_of_last(x[..., : n // 2], n // 2) * _product_of_last(x[..., n // 2 :], n - n // 2)
-
-
-class Extreme(Function):
-    """y = max x (or min) over dim; the gradient goes to the extreme elements, in equal shares at a tie."""
-
-    def __init__(self, dim: tuple, keepdim: bool, largest: bool):
-        self.dim, self.keepdim, self.largest = dim, keepdim, largest
+    def __init__(self, dim: tuple, keepdim: bool):
+        self.dim, self.keepdim = dim, keepdim
 
     def forward(self, x):
-        y = x.max(axis=self.dim, keepdims=True) if self.largest else x.min(axis=self.dim, keepdims=True)
-        chosen = (x == y).astype(x.dtype)
-        self.share = chosen / chosen.sum(axis=self.dim, keepdims=True)
-        return y if self.keepdim else y.reshape(tuple(n for i, n in enumerate(x.shape) if i not in self.dim))
+        self.from_shape = x.shape
+        self.n = math.prod(x.shape[d] for d in self.dim)
+        with np.errstate(invalid="ignore"):  # 0/0, the mean of nothing, is NaN
+            return (wide_total(x, self.dim, self.keepdim) / self.n).astype(x.dtype, copy=False)
 
     def backward(self, grad):
-        return keep_dims(grad, self.share.shape, self.dim) * self.share
+        dtype = unwrap(grad).dtype
+        each = astype(grad, np.float32) if is_half(dtype) else grad  # n may be more than float16 can hold
+        return expand(keep_dims(each / (self.n or 1), self.from_shape, self.dim), self.from_shape)
 
 
-class CumSum(Function):
-    """y_i = Σ_{j≤i} x_j along dim;  dx_j = Σ_{i≥j} g_i."""
+class LogSumExp(Function):
+    """y = ln Σ eˣ over dim, computed around the maximum so that it cannot overflow;  dx = g·e^(x - y)."""
 
-    def __init__(self, dim: int):
-        self.dim = dim
+    def __init__(self, dim: tuple, keepdim: bool):
+        self.dim, self.keepdim = dim, keepdim
 
     def forward(self, x):
-        wide = without_bfloat16(x)
-        return wide.cumsum(axis=self.dim, dtype=wide.dtype).astype(x.dtype, copy=False)
+        xp = array_module(x)
+        top = x.max(axis=self.dim, keepdims=True, initial=-math.inf) if x.size == 0 else x.max(self.dim, keepdims=True)
+        offset = xp.where(xp.isfinite(top), top, x.dtype.type(0))
+        with np.errstate(divide="ignore", over="ignore"):  # ln 0 of nothing but -inf, e^inf
+            y = xp.log(total(xp.exp(x - offset), self.dim, True)) + offset
+        y = y if self.keepdim else drop_dims(y, self.dim)
+        self.save_for_backward(x, y)
+        return y
 
     def backward(self, grad):
-        from minigrad.ops.shape import flip
+        x, y = self.saved
+        with np.errstate(invalid="ignore"):  # -inf - -inf
+            return keep_dims(grad, x.shape, self.dim) * exp(x - keep_dims(y, x.shape, self.dim))
 
-        return flip(cumsum(flip(grad, self.dim), self.dim), self.dim)
+
+class Norm(Function):
+    """y = (Σ|x|ᵖ)^(1/p) over dim;  dx = g·sign x·(|x|/y)^(p-1)  (0 where x or y is 0)."""
+
+    def __init__(self, p: float, dim: tuple, keepdim: bool):
+        self.p, self.dim, self.keepdim = p, dim, keepdim
+
+    def forward(self, x):
+        with np.errstate(divide="ignore", over="ignore"):  # 0^p = inf for a negative p
+            powers = x * x if self.p == 2 else abs(x) ** self.p
+            y = total(powers, self.dim, self.keepdim)
+            y = array_module(x).sqrt(y) if self.p == 2 else y ** (1 / self.p)
+        self.save_for_backward(x, y)
+        return y
+
+    def backward(self, grad):
+        x, y = self.saved
+        grad, y = keep_dims(grad, x.shape, self.dim), keep_dims(y, x.shape, self.dim)
+        one, zero = unwrap(x).dtype.type(1), unwrap(x).dtype.type(0)
+        if self.p == 2:
+            blind = unwrap(y) == 0
+            return where(blind, zero, grad * (x / where(blind, one, y)))
+        blind = (unwrap(x) == 0) | (unwrap(y) == 0)
+        ratio = where(blind, one, abs_(x) / where(unwrap(y) == 0, one, y))
+        return where(blind, zero, grad * array_module(unwrap(x)).sign(unwrap(x)) * pow(ratio, self.p - 1))
+
+
+class Count(Function):
+    """y = the number of elements over dim that are not 0;  dx = 0."""
+
+    def __init__(self, dim: tuple, keepdim: bool):
+        self.dim, self.keepdim = dim, keepdim
+
+    def forward(self, x):
+        self.from_shape = x.shape
+        return total(x != 0, self.dim, self.keepdim).astype(x.dtype)
+
+    def backward(self, grad):
+        return expand(keep_dims(grad * 0.0, self.from_shape, self.dim), self.from_shape)
 
 
 def sum(x, dim=None, keepdim=False):
-    """Σ x over dim (an int, a tuple or None for all). Booleans are counted."""
-    return Sum(dims(dim, x.ndim, "sum"), keepdim)(for_sums(x))
+    """Σ x over dim (an int, a tuple or None for all). Of integers, and of booleans, which count, in int64."""
+    return Sum(reduced_dims(dim, x.ndim, "sum"), keepdim)(for_sums(x))
 
 
 def mean(x, dim=None, keepdim=False):
-    """The mean over dim; floating tensors only."""
-    dim = dims(dim, x.ndim, "mean")
-    if unwrap(x).dtype.kind not in FLOATING:
-        raise TypeError(f"mean: a {unwrap(x).dtype} tensor has no floating mean; use .astype('float32') first")
-    return sum(x, dim, keepdim) / math.prod(x.shape[d] for d in dim)
+    """The mean over dim, NaN of no elements. TypeError for integers."""
+    dim = reduced_dims(dim, x.ndim, "mean")
+    _check_floating("mean", x)
+    return Mean(dim, keepdim)(for_sums(x))
 
 
+@in_float32
 def var(x, dim=None, keepdim=False, correction=1):
     """The variance Σ (x - mean)² / (n - correction) over dim, of n elements each (1: unbiased; 0: population).
 
-    ValueError unless n > correction.
+    ValueError unless n > correction, where PyTorch warns and gives NaN: a batch of one is a mistake to hear of.
     """
-    dim = dims(dim, x.ndim, "var")
+    dim = reduced_dims(dim, x.ndim, "var")
     n = math.prod(x.shape[d] for d in dim)
     if n - correction <= 0:
         raise ValueError(f"var: {n} elements with correction={correction}; pass correction=0 for so few")
     return sum(square(x - mean(x, dim, keepdim=True)), dim, keepdim) / (n - correction)
 
 
+@in_float32
 def std(x, dim=None, keepdim=False, correction=1):
-    """The standard deviation over dim: √var."""
-    return sqrt(var(x, dim, keepdim, correction))
-
-
-def prod(x, dim=None, keepdim=False):
-    """Π x over one dim, or over all elements."""
-    x = for_sums(x)
-    if dim is None:
-        return Prod(0)(x.reshape((-1,)))
-    (d,) = dims(dim, x.ndim, "prod")
-    y = Prod(d)(x)
-    return keep_dims(y, x.shape, (d,)) if keepdim else y
-
-
-def _extreme(x, dim, keepdim, largest: bool):
-    op = "max" if largest else "min"
-    if unwrap(x).size == 0:
-        raise ValueError(f"{op}: a tensor of shape {x.shape} has no elements")
-    where_to = dims(dim, x.ndim, op)
-    values = Extreme(where_to, keepdim, largest)(x)
-    if dim is None or isinstance(dim, (tuple, list)) or not isinstance(x, Tensor):
-        return values
-    return ValuesAndIndices(values, argmax(x, dim, keepdim) if largest else argmin(x, dim, keepdim))
-
-
-def max(x, dim=None, keepdim=False):
-    """The largest element; with an int dim, (values, indices) along it. Ties share the gradient."""
-    return _extreme(x, dim, keepdim, True)
-
-
-def min(x, dim=None, keepdim=False):
-    """The smallest element; with an int dim, (values, indices) along it. Ties share the gradient."""
-    return _extreme(x, dim, keepdim, False)
-
-
-def amax(x, dim=None, keepdim=False):
-    """The largest element over one or several dims, values only."""
-    return Extreme(dims(dim, x.ndim, "amax"), keepdim, True)(x)
-
-
-def amin(x, dim=None, keepdim=False):
-    """The smallest element over one or several dims, values only."""
-    return Extreme(dims(dim, x.ndim, "amin"), keepdim, False)(x)
-
-
-def _arg(x, dim, keepdim, name: str):
-    array = unwrap(x)
-    if array.size == 0:
-        raise ValueError(f"{name}: a tensor of shape {array.shape} has no elements")
-    if dim is None:
-        found = getattr(array, name)()
-        found = found.reshape((1,) * array.ndim) if keepdim else found
-    else:
-        (d,) = dims(dim, array.ndim, name) or (None,)
-        found = getattr(array, name)(axis=d)
-        found = array_module(array).expand_dims(found, d) if keepdim and d is not None else found
-    return wrap(array_module(array).asarray(found, dtype=np.int64))
-
-
-def argmax(x, dim=None, keepdim=False):
-    """The index of the largest element, the first at a tie; int64, no gradient."""
-    return _arg(x, dim, keepdim, "argmax")
-
-
-def argmin(x, dim=None, keepdim=False):
-    """The index of the smallest element, the first at a tie; int64, no gradient."""
-    return _arg(x, dim, keepdim, "argmin")
-
-
-def cumsum(x, dim):
-    """The running sum along dim."""
-    (d,) = dims(dim, x.ndim, "cumsum") or (0,)
-    return CumSum(d)(for_sums(x))
+    """The standard deviation over dim, √var. Its gradient where all elements are equal is 0."""
+    variance = var(x, dim, keepdim, correction)
+    constant = unwrap(variance) == 0  # √ has no derivative at 0: step aside there
+    one, zero = unwrap(variance).dtype.type(1), unwrap(variance).dtype.type(0)
+    return where(constant, zero, sqrt(where(constant, one, variance)))
 
 
 def logsumexp(x, dim=None, keepdim=False):
-    """ln Σ eˣ over dim, computed around the maximum so that it cannot overflow."""
-    dim, x = dims(dim, x.ndim, "logsumexp"), for_sums(x)
-    array = unwrap(x)
-    top = array.max(axis=dim, keepdims=True)
-    top = array_module(array).where(array_module(array).isfinite(top), top, 0).astype(array.dtype)
-    y = log(sum(exp(x - top), dim, keepdim=True)) + top
-    return y if keepdim else y.reshape(tuple(n for i, n in enumerate(x.shape) if i not in dim))
+    """ln Σ eˣ over dim, without overflow; -inf of no elements. Integers are taken as float32."""
+    return _logsumexp(floating(x), dim, keepdim)
 
 
+@in_float32
+def _logsumexp(x, dim, keepdim):
+    return LogSumExp(reduced_dims(dim, x.ndim, "logsumexp"), keepdim)(x)
+
+
+@in_float32
 def norm(x, p=2, dim=None, keepdim=False):
-    """The p-norm (Σ|x|ᵖ)^(1/p) over dim; p may be inf. The gradient at the zero vector is 0."""
-    x = for_sums(x)
-    if p == math.inf:
-        return amax(abs_(x), dim, keepdim)
-    if p == 1:
-        return sum(abs_(x), dim, keepdim)
-    total = sum(square(x) if p == 2 else pow(abs_(x), p), dim, keepdim)
-    zero = unwrap(total) == 0  # √ has no derivative at 0: step aside there and give 0
-    root = pow(where(zero, unwrap(total).dtype.type(1), total), 1.0 / p)
-    return where(zero, unwrap(total).dtype.type(0), root)
+    """The p-norm (Σ|x|ᵖ)^(1/p) over dim, as torch.linalg.vector_norm.
+
+    p  any number; inf is the largest |x|, -inf the smallest, 0 the number of elements that are not 0; "fro" is 2
+
+    The gradient is 0 at an element, and for a norm, of 0. TypeError for integers; ValueError for another p, and for
+    ±inf or a negative p of no elements.
+    """
+    p = 2 if p in ("fro", None) else p
+    if isinstance(p, str) or p != p:
+        raise ValueError(f'norm: p={p!r}; expected a number, inf or -inf among them, or "fro"')
+    _check_floating("norm", x)
+    gone = reduced_dims(dim, x.ndim, "norm")
+    if abs(p) == math.inf:
+        return (amax if p > 0 else amin)(abs_(x), gone, keepdim)
+    if p < 0 and any(x.shape[d] == 0 for d in gone):
+        raise ValueError(f"norm: p={p} of no elements, x {x.shape}, has no value")
+    if p == 0:
+        return Count(gone, keepdim)(x)
+    return sum(abs_(x), gone, keepdim) if p == 1 else Norm(p, gone, keepdim)(x)
 
 
 def any_(x, dim=None, keepdim=False):
@@ -262,3 +193,9 @@ def _logical(x, dim, keepdim, name):
     array = unwrap(x)
     found = getattr(array, name)(axis=dims(dim, array.ndim, name), keepdims=keepdim)
     return wrap(array_module(array).asarray(found))
+
+
+def _check_floating(op: str, x) -> None:
+    dtype = unwrap(x).dtype
+    if dtype.kind not in FLOATING:
+        raise TypeError(f"{op}: a {dtype} tensor has no floating {op}; use .astype('float32') first")

@@ -7,7 +7,7 @@ import numpy as np
 from minigrad.devices import array_module, looks_at_values
 from minigrad.engine import unbroadcast
 from minigrad.function import Function
-from minigrad.ops.reduce import dims
+from minigrad.ops.dims import dims
 from minigrad.tensor import Tensor, unwrap, wrap
 
 

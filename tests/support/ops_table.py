@@ -274,6 +274,7 @@ OPS = [
     Op("amax", lambda m, x: m.amax(x, (0, 2)), lambda x: x.max((0, 2)), (distinct(2, 3, 4),)),
     Op("amin", lambda m, x: m.amin(x, -1, keepdim=True), lambda x: x.min(-1, keepdims=True), (distinct(2, 3, 4),)),
     Op("cumsum", lambda m, x: m.cumsum(x, 1), lambda x: x.cumsum(1), (real(2, 4, 3),)),
+    Op("cumprod", lambda m, x: m.cumprod(x, 1), lambda x: x.cumprod(1), (put(nonzero(2, 4, 3), (0, 1, 2), 0.0),)),
     Op("logsumexp", lambda m, x: m.logsumexp(x, 1), lambda x: np.log(np.exp(x).sum(1)), (real(3, 4),)),
     Op("logsumexp", lambda m, x: m.logsumexp(x, (0, 1), keepdim=True),
        lambda x: np.log(np.exp(x).sum(keepdims=True)), (real(3, 4),), variant="all"),
