@@ -1,6 +1,6 @@
-"""Tools around parameters and their gradients, and (nn.utils.rnn) sequences of different lengths."""
+"""Tools around parameters and gradients; sequences of different lengths (nn.utils.rnn); data sets (nn.utils.data)."""
 
-from nn.utils import rnn
+from nn.utils import data, rnn
 from nn.utils.parameters import (
     clip_grad_norm_,
     clip_grad_value_,
