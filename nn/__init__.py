@@ -16,7 +16,7 @@ from nn.activation import (
 from nn.alignment import AdditiveAttention, DotProductAttention, GeneralAttention
 from nn.attention import MultiheadAttention
 from nn.cache import KVCache
-from nn.containers import ModuleDict, ModuleList, Sequential
+from nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from nn.convolution import Conv1d
 from nn.dropout import Dropout
 from nn.embedding import Embedding

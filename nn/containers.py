@@ -1,147 +1,214 @@
-"""Modules that hold modules: Sequential runs them in turn, ModuleList and ModuleDict only keep them."""
+"""Modules that hold modules or parameters: Sequential runs its modules in turn, the others only keep what they hold."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, Self
 
-from nn.module import Module
+from minigrad.tensor import Tensor
+from nn.module import Module, Parameter
 
 
-class ModuleList(Module):
-    """A list of modules, named "0", "1", … in the state_dict."""
+class _Container(Module):
+    """What the containers share: the attributes of one kind are what they hold, in the order of their insertion."""
 
-    def __init__(self, modules: Iterable[Module] = ()):
-        super().__init__()
-        self.extend(modules)
+    _kind: type = Module
 
-    def append(self, module: Module) -> "ModuleList":
-        self.add_module(str(len(self)), _module(self, module))
-        return self
+    def _held(self) -> dict[str, Any]:
+        """What is held, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, self._kind)}
 
-    def extend(self, modules: Iterable[Module]) -> "ModuleList":
-        for module in modules:
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> None:
-        modules = list(self)
-        modules.insert(index, _module(self, module))
-        self._renumber(modules)
-
-    def _renumber(self, modules: list) -> None:
-        for i in range(len(self)):
-            delattr(self, str(i))
-        self.extend(modules)
+    def _put(self, name: str, value: Any) -> None:
+        if self._kind is Parameter:
+            value = Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+        if not isinstance(value, self._kind):
+            hint = "; give the modules one by one" if isinstance(value, (list, tuple)) else ""
+            raise TypeError(
+                f"{type(self).__name__}: {value!r} is a {type(value).__name__}, expected a {self._kind.__name__}{hint}"
+            )
+        (self.add_module if self._kind is Module else self.register_parameter)(name, value)
 
     def __len__(self) -> int:
-        return sum(isinstance(value, Module) for value in vars(self).values())
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter([value for value in vars(self).values() if isinstance(value, Module)])
-
-    def __getitem__(self, index):
-        """The module at an index; for a slice, a container of those modules."""
-        modules = list(self)
-        if isinstance(index, slice):
-            return type(self)._of(modules[index])
-        return modules[_checked(self, index)]
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, str(_checked(self, index)), _module(self, module))
-
-    def __delitem__(self, index) -> None:
-        modules = list(self)
-        del modules[index]
-        self._renumber(modules)
-
-    def __contains__(self, module) -> bool:
-        return any(module is held for held in self)
+        return len(self._held())
 
     def __bool__(self) -> bool:
         return len(self) > 0
 
+    def forward(self, *inputs: Any) -> Any:
+        """Containers only hold; Sequential is the one that computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(): it only holds; call what is in it")
+
+
+class _List(_Container):
+    """A list whose elements are named "0", "1", … in the state_dict."""
+
+    def __init__(self, values: Iterable[Any] = ()):
+        super().__init__()
+        self.extend(values)
+
+    def append(self, value: Any) -> Self:
+        """Add one at the end; returns self."""
+        self._put(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[Any]) -> Self:
+        """Add several at the end; returns self."""
+        for value in values:
+            self.append(value)
+        return self
+
+    def insert(self, index: int, value: Any) -> None:
+        """Put one before the element at an index."""
+        values = list(self)
+        values.insert(index, value)
+        self._renumber(values)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take one out and return it."""
+        value = self[self._index(index)]
+        del self[index]
+        return value
+
+    def _renumber(self, values: list) -> None:
+        before = self._held()
+        for name in before:
+            delattr(self, name)
+        try:
+            self.extend(values)
+        except TypeError:
+            for name in self._held():
+                delattr(self, name)
+            for name, value in before.items():
+                self._put(name, value)
+            raise
+
+    def _index(self, index: int) -> int:
+        n = len(self)
+        if not -n <= index < n:
+            raise IndexError(f"{type(self).__name__}: index {index} of {n} {self._kind.__name__.lower()}s")
+        return index % n
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self._held().values()))
+
+    def __getitem__(self, index: Any) -> Any:
+        """The element at an index; for a slice, a container of those elements."""
+        values = list(self)
+        if isinstance(index, slice):
+            return self._of(values[index])
+        return values[self._index(index)]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._put(list(self._held())[self._index(index)], value)
+
+    def __delitem__(self, index: Any) -> None:
+        values = list(self)
+        del values[index if isinstance(index, slice) else self._index(index)]
+        self._renumber(values)
+
+    def __add__(self, other: Iterable[Any]) -> Self:
+        return self._of([*self, *other])
+
+    def __contains__(self, value: Any) -> bool:
+        return any(value is held for held in self)
+
     @classmethod
-    def _of(cls, modules: list) -> "ModuleList":
-        return cls(modules)
+    def _of(cls, values: list) -> Self:
+        return cls(values)
 
 
-class Sequential(ModuleList):
+class ModuleList(_List):
+    """A list of modules, which are its submodules."""
+
+
+class ParameterList(_List):
+    """A list of parameters, which are its parameters; Tensors become Parameters."""
+
+    _kind = Parameter
+
+
+class Sequential(_List):
     """The modules one after another, each on the output of the one before: Sequential(a, b)(x) = b(a(x)).
 
     Also from one mapping of names to modules: Sequential({"hidden": a, "out": b}).
     """
 
-    def __init__(self, *modules):
+    def __init__(self, *modules: Any):
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             super().__init__()
             for name, module in modules[0].items():
-                self.add_module(name, _module(self, module))
+                self._put(name, module)
         else:
             super().__init__(modules)
 
-    def forward(self, input):
+    def forward(self, input: Any) -> Any:
+        """What the last module makes of input."""
         for module in self:
             input = module(input)
         return input
 
     @classmethod
-    def _of(cls, modules: list) -> "Sequential":
-        return cls(*modules)
+    def _of(cls, values: list) -> Self:
+        return cls(*values)
 
 
-class ModuleDict(Module):
-    """A dict of modules with string keys, in insertion order."""
+class _Dict(_Container):
+    """A dict with string keys, in insertion order."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable = ()):
+    def __init__(self, values: Mapping[str, Any] | Iterable = ()):
         super().__init__()
-        self.update(modules)
+        self.update(values)
 
-    def update(self, modules) -> None:
-        for name, module in dict(modules).items():
-            self[name] = module
+    def update(self, values: Mapping[str, Any] | Iterable) -> None:
+        """Add or replace those of a mapping, or of pairs (name, value)."""
+        for name, value in dict(values).items():
+            self[name] = value
 
-    def keys(self):
-        return dict(self.items()).keys()
+    def pop(self, name: str) -> Any:
+        """Take one out and return it."""
+        value = self[name]
+        delattr(self, name)
+        return value
 
-    def values(self):
-        return dict(self.items()).values()
+    def clear(self) -> None:
+        """Take all out."""
+        for name in self._held():
+            delattr(self, name)
 
-    def items(self):
-        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._held().keys()
 
-    def __getitem__(self, name: str) -> Module:
-        held = dict(self.items())
+    def values(self) -> ValuesView[Any]:
+        """What they name."""
+        return self._held().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Pairs of both."""
+        return self._held().items()
+
+    def __getitem__(self, name: str) -> Any:
+        held = self._held()
         if name not in held:
-            raise KeyError(f"ModuleDict has no {name!r}; it holds {', '.join(map(repr, held)) or 'nothing'}")
+            raise KeyError(f"{type(self).__name__} has no {name!r}; it holds {', '.join(map(repr, held)) or 'nothing'}")
         return held[name]
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        self.add_module(name, _module(self, module))
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._put(name, value)
 
     def __delitem__(self, name: str) -> None:
-        self[name]
-        delattr(self, name)
-
-    def __len__(self) -> int:
-        return len(self.items())
+        self.pop(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
-    def __contains__(self, name) -> bool:
-        return name in dict(self.items())
-
-    def __bool__(self) -> bool:
-        return len(self) > 0
+    def __contains__(self, name: Any) -> bool:
+        return name in self._held()
 
 
-def _module(container: Module, value) -> Module:
-    if not isinstance(value, Module):
-        hint = "; give the modules one by one" if isinstance(value, (list, tuple)) else ""
-        raise TypeError(f"{type(container).__name__}: {value!r} is a {type(value).__name__}, expected a Module{hint}")
-    return value
+class ModuleDict(_Dict):
+    """A dict of modules, which are its submodules."""
 
 
-def _checked(container: Module, index: int) -> int:
-    n = len(container)
-    if not -n <= index < n:
-        raise IndexError(f"{type(container).__name__}: index {index} of {n} modules")
-    return index % n
+class ParameterDict(_Dict):
+    """A dict of parameters, which are its parameters; Tensors become Parameters."""
+
+    _kind = Parameter

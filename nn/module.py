@@ -8,7 +8,7 @@ named by register_buffer. Reading `self.weight` is an ordinary attribute look-up
 import difflib
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from minigrad import no_grad
 from minigrad.devices import DEVICES, is_array, move
 from minigrad.dtypes import FLOATING, as_dtype
 from minigrad.tensor import Tensor, unwrap
+from nn.utils.parameters import clear_gradients
 
 
 class Parameter(Tensor):
@@ -26,15 +27,15 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data, requires_grad: bool = True):
+    def __init__(self, data: Any, requires_grad: bool = True):
         super().__init__(data, requires_grad=requires_grad)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
 
 class LoadResult(NamedTuple):
-    """What load_state_dict(strict=False) passed over."""
+    """What load_state_dict(strict=False) left out."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -52,22 +53,25 @@ class Module:
             def forward(self, x):                       # (batch, 784) -> (batch, 10)
                 return self.out(self.hidden(x).relu())
 
-    A parameter or submodule that stands under two names is one: parameters() gives it once.
+    A parameter or submodule that has two names is one: parameters() gives it once.
     """
 
-    def __new__(cls, *args, **kwargs):
+    training: bool
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
         # Here and not in __init__, so that a subclass may assign before it calls super().__init__().
         vars(module).update(training=True, _persistent={}, _pre_hooks={}, _hooks={})
         return module
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Any) -> Any:
+        """What calling the module computes; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(); define what calling it computes")
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._pre_hooks and not self._hooks:
             return self.forward(*args, **kwargs)
         for hook in tuple(self._pre_hooks.values()):
@@ -80,28 +84,50 @@ class Module:
             output = output if replaced is None else replaced
         return output
 
-    def __setattr__(self, name, value):
-        if isinstance(value, Tensor) and not isinstance(value, Parameter) and name not in self._persistent:
-            if isinstance(vars(self).get(name), Parameter):
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._persistent.pop(name, None)  # it is no buffer any more
+        elif name in self._persistent:
+            if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
-                    f"{type(self).__name__}.{name} is a Parameter and was given a Tensor; assign nn.Parameter(tensor), "
+                    f"{type(self).__name__}.{name} is a buffer and was given a {type(value).__name__}; expected a "
+                    "Tensor or None"
+                )
+        elif value is not None and not isinstance(value, Module):
+            held = vars(self).get(name)
+            if isinstance(held, Parameter):
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a Parameter and was given a {type(value).__name__}; assign "
+                    "nn.Parameter(tensor), "
                     f"or write into it: with minigrad.no_grad(): module.{name}.copy_(tensor)"
                 )
-            if value.is_leaf and value.requires_grad:
+            if isinstance(held, Module):
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a Module and was given a {type(value).__name__}; expected a "
+                    "Module or None"
+                )
+            if isinstance(value, Tensor) and value.is_leaf and value.requires_grad:
                 raise TypeError(
                     f"{type(self).__name__}.{name} was given a Tensor that requires grad, which parameters() would "
                     "not find; wrap it: nn.Parameter(tensor), or register_buffer(name, tensor.detach())"
                 )
         super().__setattr__(name, value)
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         self._persistent.pop(name, None)
 
-    def __getattr__(self, name):  # reached only when the ordinary look-up has failed
+    def __getattr__(self, name: str) -> Any:  # reached only when the ordinary look-up has failed
         message = f"{type(self).__name__} has no attribute {name!r}"
         close = difflib.get_close_matches(name, [n for n in vars(self) if not n.startswith("_")], 1)
         raise AttributeError(message + (f"; did you mean {close[0]!r}?" if close else ""))
+
+    def __copy__(self) -> Self:
+        """A module with the same parameters, buffers and submodules; what it is assigned later is its own."""
+        copied = type(self).__new__(type(self))
+        for name, value in vars(self).items():
+            vars(copied)[name] = dict(value) if name in ("_persistent", "_pre_hooks", "_hooks") else value
+        return copied
 
     # What is in it.
 
@@ -132,6 +158,10 @@ class Module:
             raise ValueError(f"{caller}: name {name!r}; expected a non-empty string without dots")
         if hasattr(type(self), name):
             raise ValueError(f"{caller}: {name!r} is a method of {type(self).__name__}; choose another name")
+        held = vars(self).get(name)
+        kind = {"register_buffer": Tensor, "register_parameter": Parameter, "add_module": Module}[caller]
+        if held is not None and (not isinstance(held, kind) or (kind is Tensor and name not in self._persistent)):
+            raise KeyError(f"{caller}: {type(self).__name__} has an attribute {name!r} already, {type(held).__name__}")
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The submodules directly in this one, each once."""
@@ -142,9 +172,12 @@ class Module:
                 yield name, value
 
     def children(self) -> Iterator["Module"]:
+        """named_children without the names."""
         return (module for _, module in self.named_children())
 
-    def named_modules(self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True):
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, "Module"]]:
         """This module (named "") and all below it, with dotted names; each once."""
         memo = set() if memo is None else memo
         if self in memo:
@@ -157,20 +190,53 @@ class Module:
                 yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
 
     def modules(self) -> Iterator["Module"]:
+        """named_modules without the names."""
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True):
+    def get_submodule(self, target: str) -> "Module":
+        """The module with a dotted name, such as "blocks.0"; itself for "". AttributeError if there is none."""
+        return self._get(target, Module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with a dotted name. AttributeError if there is none."""
+        return self._get(target, Parameter)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with a dotted name. AttributeError if there is none."""
+        owner, _, name = target.rpartition(".")
+        module = self.get_submodule(owner)
+        if name not in module._persistent:
+            raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
+        return getattr(module, name)
+
+    def _get(self, target: str, kind: type) -> Any:
+        found: Any = self
+        for name in target.split(".") if target else ():
+            found = getattr(found, name)
+        if not isinstance(found, kind):
+            raise AttributeError(
+                f"{type(self).__name__}: {target!r} is a {type(found).__name__}, not a {kind.__name__}"
+            )
+        return found
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """Pairs (dotted name, Parameter); a shared parameter once, under its first name."""
         yield from self._named(prefix, recurse, remove_duplicate, Module._own_parameters)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """named_parameters without the names: what an optimiser is given."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True):
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """Pairs (dotted name, Tensor) of the buffers, persistent or not."""
         yield from self._named(prefix, recurse, remove_duplicate, Module._own_buffers)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """named_buffers without the names."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def num_parameters(self) -> int:
@@ -194,17 +260,19 @@ class Module:
 
     # What is done to all of it.
 
-    def train(self, mode: bool = True) -> "Module":
+    def train(self, mode: bool = True) -> Self:
         """Into training mode (dropout on), or with False out of it; returns self."""
+        if not isinstance(mode, (bool, np.bool_)):
+            raise ValueError(f"train({mode!r}): expected True or False")
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> "Module":
+    def eval(self) -> Self:
         """Out of training mode: dropout off."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True) -> "Module":
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Train all parameters, or with False freeze them; returns self."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
@@ -212,47 +280,65 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with set_to_none=False fill them with 0."""
-        for parameter in self.parameters():
-            if set_to_none or parameter.grad is None:
-                parameter.grad = None
-            elif parameter.grad.grad_fn is not None:
-                parameter.grad = Tensor(np.zeros_like(parameter.grad.data))
-            else:
-                parameter.grad.data.fill(0)
+        clear_gradients(self.parameters(), set_to_none)
 
-    def apply(self, function: Callable[["Module"], None]) -> "Module":
+    def apply(self, function: Callable[["Module"], Any]) -> Self:
         """Call function on every submodule, the innermost first, and on this one; returns self."""
         for child in self.children():
             child.apply(function)
         function(self)
         return self
 
-    def to(self, target) -> "Module":
-        """Move to a device ("cpu", "cuda") or convert the floating tensors to a dtype, in place; returns self."""
-        is_device = isinstance(target, str) and target in DEVICES
-        if not is_device and as_dtype(target).kind not in FLOATING:
-            raise TypeError(f"Module.to({target!r}): expected a device or a floating dtype")
+    def to(self, *targets: Any, device: str | None = None, dtype: Any = None, non_blocking: bool = False) -> Self:
+        """Move to a device ("cpu", "cuda", "cuda:0") or convert the floating tensors to a dtype, in place; or both.
+
+        A Tensor among the targets stands for its device and dtype. non_blocking has no effect. TypeError for a dtype
+        that is not floating. Returns self.
+        """
+        for target in targets:
+            if isinstance(target, Tensor):
+                device, dtype = target.device, target.dtype
+            elif isinstance(target, str) and target.partition(":")[0] in DEVICES:
+                device = target
+            elif target is not None:
+                dtype = target
+        device = None if device is None else str(device).partition(":")[0]
+        if dtype is not None and as_dtype(dtype).kind not in FLOATING:
+            raise TypeError(f"Module.to({dtype!r}): expected a device or a floating dtype")
         with no_grad():
             for tensor in itertools.chain(self.parameters(), self.buffers()):
                 for x in (tensor, tensor.grad):
-                    if x is not None and (is_device or x.is_floating_point()):
-                        x.data = x.to(target).data
+                    if x is None:
+                        continue
+                    there = x.data if device is None else move(x.data, device)
+                    if dtype is not None and x.is_floating_point():
+                        there = Tensor(there).to(as_dtype(dtype)).data
+                    if there is not x.data:
+                        x.data = there
                         x.bump_version()
         return self
 
-    def cpu(self) -> "Module":
+    def cpu(self) -> Self:
         """to("cpu")"""
         return self.to("cpu")
 
-    def cuda(self) -> "Module":
+    def cuda(self) -> Self:
         """to("cuda")"""
         return self.to("cuda")
 
-    def float(self) -> "Module":
+    def half(self) -> Self:
+        """to("float16")"""
+        return self.to("float16")
+
+    def bfloat16(self) -> Self:
+        """to("bfloat16")"""
+        return self.to("bfloat16")
+
+    def float(self) -> Self:
         """to("float32")"""
         return self.to("float32")
 
-    def double(self) -> "Module":
+    def double(self) -> Self:
         """to("float64")"""
         return self.to("float64")
 
@@ -304,21 +390,21 @@ class Module:
 
     # Hooks.
 
-    def register_forward_pre_hook(self, hook) -> "ModuleHookHandle":
+    def register_forward_pre_hook(self, hook: Callable[["Module", tuple], Any]) -> "ModuleHookHandle":
         """Call hook(module, args) before forward; what it returns, if not None, takes the place of args."""
         return ModuleHookHandle(self._pre_hooks, hook)
 
-    def register_forward_hook(self, hook) -> "ModuleHookHandle":
+    def register_forward_hook(self, hook: Callable[["Module", tuple, Any], Any]) -> "ModuleHookHandle":
         """Call hook(module, args, output) after forward; what it returns, if not None, replaces the output."""
         return ModuleHookHandle(self._hooks, hook)
 
     # What it looks like.
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of this module's own line."""
+        """What repr() shows between the parentheses on this module's own line; a subclass may define it."""
         return ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         children = [f"({name}): {child!r}" for name, child in vars(self).items() if isinstance(child, Module)]
         extra = self.extra_repr()
         if not children:
@@ -330,11 +416,12 @@ class Module:
 class ModuleHookHandle:
     """Takes a hook off again: handle.remove()."""
 
-    def __init__(self, hooks: dict, hook):
+    def __init__(self, hooks: dict, hook: Callable):
         self._hooks = hooks
         hooks[self] = hook
 
     def remove(self) -> None:
+        """Take the hook off; again does nothing."""
         self._hooks.pop(self, None)
 
 

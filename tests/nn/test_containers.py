@@ -82,3 +82,59 @@ def test_only_modules_are_held(make):
 def test_dict_keys_may_not_hide_methods():
     with pytest.raises(ValueError, match="choose another name"):
         nn.ModuleDict({"forward": nn.Identity()})
+
+
+def test_named_sequential_is_changed_in_place_of_its_names():
+    a, b, c = layers()
+    model = nn.Sequential({"hidden": a, "out": b})
+    model[0] = c
+    assert model.hidden is c
+    assert next(iter(model.state_dict())) == "hidden.weight"
+    del model[1]
+    assert list(model) == [c]
+    assert [name for name, _ in model.named_children()] == ["0"]  # renumbered, as in PyTorch
+    assert list(model.__add__([a])) == [c, a]
+    assert model.pop() is c
+    assert len(model) == 0
+
+
+def test_a_refused_element_leaves_the_list_as_it_was():
+    a, b, _ = layers()
+    held = nn.ModuleList([a, b])
+    with pytest.raises(TypeError, match="expected a Module"):
+        held.insert(0, 3)
+    assert list(held) == [a, b]
+
+
+def test_parameter_lists_and_dicts():
+    p, q = nn.Parameter(mg.ones(2)), nn.Parameter(mg.zeros(3))
+    held = nn.ParameterList([p, mg.ones(1)])
+    held.append(q)
+    assert held[0] is p
+    assert isinstance(held[1], nn.Parameter)
+    assert list(held.parameters()) == list(held)
+    assert list(nn.Sequential(held).state_dict()) == ["0.0", "0.1", "0.2"]
+    named = nn.ParameterDict({"p": p, "q": q})
+    assert [name for name, _ in named.named_parameters()] == ["p", "q"]
+    assert named.pop("p") is p
+    assert list(named) == ["q"]
+    named.clear()
+    assert not named
+    with pytest.raises(TypeError, match="expected a Parameter"):
+        nn.ParameterList([3])
+    with pytest.raises(NotImplementedError, match="only holds"):
+        held(1)
+
+
+@pytest.mark.parity
+def test_names_in_the_state_equal_torchs():
+    torch = pytest.importorskip("torch")
+
+    def names(nn, tensor):
+        held = nn.Sequential(nn.Linear(1, 1), nn.ModuleList([nn.Linear(1, 1)]), nn.ModuleDict({"z": nn.Linear(1, 1)}))
+        held.append(nn.ParameterList([tensor, tensor]))
+        held.insert(1, nn.ParameterDict({"a": tensor, "b": tensor}))
+        del held[0]
+        return list(held.state_dict())
+
+    assert names(nn, mg.ones(1)) == names(torch.nn, torch.ones(1))

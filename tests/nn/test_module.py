@@ -1,6 +1,7 @@
 """Module: what it finds in its attributes, in which order, and what it says when something is wrong."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -194,6 +195,74 @@ def test_buffers_stay_buffers_when_assigned():
     assert "head.bias" not in model.state_dict()
 
 
+def test_a_shallow_copy_shares_parameters_and_nothing_else():
+    model = Tied()
+    model.register_forward_hook(lambda module, args, output: None)
+    twin = copy.copy(model)
+    assert twin.scale is model.scale
+    assert twin.head is model.head
+    twin.register_buffer("extra", mg.zeros(1))
+    twin.scale = nn.Parameter(mg.zeros(3))
+    del twin.steps
+    assert "extra" not in model.state_dict()
+    assert model.scale.data.any()
+    assert model.state_dict()["steps"].tolist() == [0]
+    twin.register_forward_hook(lambda module, args, output: 1)
+    assert isinstance(model(mg.tensor([1])), mg.Tensor)
+
+
+def test_a_deep_copy_has_hooks_of_its_own():
+    model = nn.Linear(2, 2)
+    handle = model.register_forward_hook(lambda module, args, output: 7)
+    twin = copy.deepcopy(model)
+    handle.remove()
+    assert twin(mg.ones(1, 2)) == 7
+    assert model(mg.ones(1, 2)).shape == (1, 2)
+
+
+def test_pickling_is_refused_in_words():
+    with pytest.raises(TypeError, match=r"minigrad\.save"):
+        pickle.dumps(nn.Linear(2, 2))
+
+
+def test_looking_up_by_dotted_name():
+    model = Tied()
+    assert model.get_submodule("blocks.0") is model.blocks[0]
+    assert model.get_submodule("") is model
+    assert model.get_parameter("blocks.0.bias") is model.blocks[0].bias
+    assert model.get_buffer("steps") is model.steps
+    for look_up, name in [
+        (model.get_submodule, "blocks.7"),
+        (model.get_submodule, "scale"),
+        (model.get_parameter, "steps"),
+        (model.get_buffer, "scale"),
+    ]:
+        with pytest.raises(AttributeError):
+            look_up(name)
+
+
+def test_to_takes_devices_dtypes_and_tensors():
+    model = Tied()
+    assert model.to(device="cpu", dtype="float64").scale.dtype == "float64"
+    assert model.to(mg.zeros(1, dtype="float16")).scale.dtype == "float16"
+    assert model.to("cpu", "float32", non_blocking=True).scale.dtype == "float32"
+    assert model.half().scale.dtype == "float16"
+    assert model.bfloat16().scale.dtype == "bfloat16"
+    assert model.steps.dtype == "int64"
+    model.float().eval()
+    out = model(mg.tensor([1])).sum()
+    model.to("cpu").float()  # nothing to do, so nothing that backward would refuse
+    out.backward()
+    assert model.double().scale.grad.dtype == "float64"
+
+
+def test_a_parameter_takes_the_place_of_a_buffer():
+    model = Tied()
+    model.steps = nn.Parameter(mg.ones(1))
+    assert "steps" in names(model.named_parameters())
+    assert names(model.named_buffers()) == ["scratch"]
+
+
 @pytest.mark.parametrize(
     ("act", "error", "message"),
     [
@@ -203,6 +272,13 @@ def test_buffers_stay_buffers_when_assigned():
             "is a Parameter and was given a Tensor.*nn.Parameter",
         ),
         (lambda m: setattr(m, "w", mg.zeros(3, requires_grad=True)), TypeError, "wrap it: nn.Parameter"),
+        (lambda m: setattr(m, "weight", 3), TypeError, "is a Parameter and was given a int"),
+        (lambda m: setattr(Tied(), "steps", 3), TypeError, "is a buffer and was given a int"),
+        (lambda m: setattr(Tied(), "head", print), TypeError, "is a Module and was given a builtin_function"),
+        (lambda m: m.register_buffer("weight", mg.zeros(1)), KeyError, "has an attribute 'weight' already"),
+        (lambda m: m.register_parameter("in_features", None), KeyError, "has an attribute 'in_features' already"),
+        (lambda m: m.add_module("weight", m), KeyError, "has an attribute 'weight' already"),
+        (lambda m: m.train("no"), ValueError, "train.'no'.: expected True or False"),
         (lambda m: m.wieght, AttributeError, "no attribute 'wieght'; did you mean 'weight'"),
         (lambda m: m.register_buffer("x", [1]), TypeError, "a list; expected a Tensor"),
         (lambda m: m.register_buffer("a.b", mg.zeros(1)), ValueError, "without dots"),
