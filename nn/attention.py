@@ -6,6 +6,7 @@ import minigrad as mg
 from minigrad import ops
 from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
+from minigrad.ops.attention import attention_with_weights
 from minigrad.tensor import Tensor, wrap
 from nn import functional as F
 from nn import init
@@ -141,7 +142,8 @@ class MultiheadAttention(Module):
         dropout = self.dropout if self.training else 0.0
         weights = None
         if need_weights:
-            out, weights = _attention_with_weights(q, k, v, mask, causal_offset, dropout)
+            scale, seed = 1 / math.sqrt(self.head_dim or 1), mg.random.next_seed() if dropout else 0
+            out, weights = attention_with_weights(q, k, v, mask, causal_offset, scale, dropout, seed)
             weights = ops.mean(weights, 1) if average_attn_weights else weights
         else:
             out = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal, causal_offset=causal_offset)
@@ -235,44 +237,6 @@ class MultiheadAttention(Module):
     def extra_repr(self) -> str:
         grouped = "" if self.num_kv_heads == self.num_heads else f", num_kv_heads={self.num_kv_heads}"
         return f"{self.embed_dim}, num_heads={self.num_heads}{grouped}, batch_first={self.batch_first}"
-
-
-def _attention_with_weights(q, k, v, mask, causal_offset, dropout: float):
-    """Attention in primitives: its output and its weights softmax(q kᵀ/√head_dim), (batch, heads, queries, keys).
-
-    mask           None, or boolean, True where a query may look, or float, added to the scores
-    causal_offset  None, or query i sees the keys 0 to i + causal_offset
-    dropout        probability of dropping a weight
-
-    A query that may look nowhere gets 0.
-    """
-    heads, queries = q.shape[1:3]
-    k, v = (_for_every_head(x, heads) for x in (k, v))
-    scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) / math.sqrt(q.shape[-1] or 1)
-    xp = array_module(scores.data)
-    hidden = xp.zeros((1, 1, 1, 1), bool)
-    if mask is not None and mask.dtype == bool:
-        hidden = ~mask.data
-    elif mask is not None:
-        scores = scores + mask
-        hidden = mask.data == -math.inf
-    if causal_offset is not None:
-        hidden = hidden | (xp.arange(k.shape[2]) > xp.arange(queries)[:, None] + causal_offset)
-    hidden = xp.broadcast_to(hidden, scores.shape)
-    blind = hidden.all(axis=-1, keepdims=True)  # queries with nothing to see: softmax has no answer, 0 is ours
-    zero, low = scores.dtype.type(0), scores.dtype.type(-math.inf)
-    weights = F.softmax(ops.where(blind, zero, ops.where(hidden, low, scores)))
-    weights = F.dropout(ops.where(blind, zero, weights), dropout, training=True)
-    return ops.matmul(weights, v), weights
-
-
-def _for_every_head(x, heads: int):
-    """Grouped keys or values (batch, kv_heads, time, head_dim), repeated to as many heads as the queries have."""
-    batch, kv_heads, time, size = x.shape
-    if kv_heads == heads:
-        return x
-    x = ops.expand(ops.unsqueeze(x, 2), batch, kv_heads, heads // kv_heads, time, size)
-    return ops.reshape(x, batch, heads, time, size)
 
 
 def _checked_mask(name: str, mask, shapes: list) -> Tensor:

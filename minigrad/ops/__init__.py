@@ -19,7 +19,7 @@ from minigrad.ops.activation import (
     tanh,
 )
 from minigrad.ops.arithmetic import add, div, mul, neg, reciprocal, sub
-from minigrad.ops.attention import dropout, scaled_dot_product_attention
+from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.comparison import (
     ceil,
     eq,
@@ -43,6 +43,7 @@ from minigrad.ops.comparison import (
 from minigrad.ops.conversion import astype, clone
 from minigrad.ops.convolution import conv1d
 from minigrad.ops.convolution_max import conv1d_max
+from minigrad.ops.dropout import dropout
 from minigrad.ops.elementwise import (
     abs_ as abs,
 )

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, fused: the score matrix is never stored."""
+"""Scaled dot-product attention: fused, so that the score matrix is never stored, and in primitives."""
 
 import math
 
@@ -7,6 +7,7 @@ from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
 from minigrad.function import Function
 from minigrad.ops.activation import softmax
+from minigrad.ops.dropout import Dropout
 from minigrad.ops.elementwise import where
 from minigrad.ops.linalg import matmul
 from minigrad.ops.shape import expand, reshape, swapaxes
@@ -29,50 +30,52 @@ class Attention(Function):
         return (*kernels.attention_backward(grad, q, k, v, out, lse, mask, *self.settings), None)
 
     def composite(self, q, k, v, mask):
-        causal_offset, scale, dropout_p, seed = self.settings
-        groups = q.shape[1] // max(k.shape[1], 1)
-        k, v = _repeat_heads(k, groups), _repeat_heads(v, groups)
-        scores = matmul(q, swapaxes(k, -1, -2)) * scale  # (batch, heads, queries, keys)
-        xp = array_module(unwrap(scores))
-        hidden = xp.zeros((), dtype=bool)
-        if mask is not None and unwrap(mask).dtype == bool:
-            hidden = ~unwrap(mask)
-        elif mask is not None:
-            scores = scores + mask
-            hidden = unwrap(mask) == -math.inf
-        if causal_offset is not None:
-            queries, keys = scores.shape[-2:]
-            hidden = hidden | (xp.arange(keys) > xp.arange(queries)[:, None] + causal_offset)
-        hidden = xp.broadcast_to(hidden, scores.shape)
-        blind = hidden.all(axis=-1, keepdims=True)  # a query with nothing to see attends to nothing
-        low = unwrap(scores).dtype.type(-math.inf)
-        weights = softmax(where(hidden & ~blind, low, where(blind, low.dtype.type(0), scores)))
-        weights = where(blind, low.dtype.type(0), weights)
-        if dropout_p:
-            weights = Dropout(dropout_p, seed)(weights)
-        return matmul(weights, v)
+        return attention_with_weights(q, k, v, mask, *self.settings)[0]
 
 
-class Dropout(Function):
-    """y = x·m/(1 - p), m one with probability 1 - p and a function of (element, seed) alone;  dx = g·m/(1 - p)."""
+def attention_with_weights(q, k, v, mask, causal_offset, scale: float, dropout_p: float, seed: int):
+    """Attention in primitives: its output, and its weights softmax(scale·q kᵀ), (batch, heads, queries, keys).
 
-    def __init__(self, p: float, seed: int):
-        self.p, self.seed = p, seed
+    q              (batch, heads, queries, head_dim)
+    k, v           (batch, kv_heads, keys, head_dim) and (batch, kv_heads, keys, value_dim), kv_heads dividing heads
+    mask           None, or boolean, True where a query may look, or float, added to the scores
+    causal_offset  None, or query i sees the keys 0 to i + causal_offset
+    dropout_p      probability of dropping a weight, the dropped ones following from the seed
 
-    def forward(self, x):
-        return kernels.dropout(x, self.p, self.seed)
+    A query that may look nowhere gets 0.
+    """
+    heads, queries = q.shape[1:3]
+    k, v = (_for_every_head(x, heads) for x in (k, v))
+    scores = matmul(q, swapaxes(k, -1, -2)) * scale
+    xp = array_module(unwrap(scores))
+    hidden = xp.zeros((1, 1, 1, 1), bool)
+    if mask is not None and unwrap(mask).dtype == bool:
+        hidden = ~unwrap(mask)
+    elif mask is not None:
+        scores = scores + mask
+        hidden = unwrap(mask) == -math.inf
+    if causal_offset is not None:
+        hidden = hidden | (xp.arange(k.shape[2]) > xp.arange(queries)[:, None] + causal_offset)
+    hidden = xp.broadcast_to(hidden, scores.shape)
+    blind = hidden.all(axis=-1, keepdims=True)  # queries with nothing to see: softmax has no answer, 0 is ours
+    zero, low = scores.dtype.type(0), scores.dtype.type(-math.inf)
+    weights = softmax(where(blind, zero, where(hidden, low, scores)))
+    weights = where(blind, zero, weights)
+    if dropout_p:
+        weights = Dropout(dropout_p, seed)(weights)
+    return matmul(weights, v), weights
 
-    def backward(self, grad):
-        return Dropout(self.p, self.seed)(grad)
 
+def _for_every_head(x, heads: int):
+    """Grouped keys or values (batch, kv_heads, time, size), repeated to as many heads as the queries have.
 
-def _repeat_heads(x, groups: int):
-    """Grouped key/value heads: each serves `groups` query heads (Ainslie et al. 2023)."""
-    if groups == 1:
+    (Ainslie et al., "GQA", 2023.)
+    """
+    batch, kv_heads, time, size = x.shape
+    if kv_heads == heads:
         return x
-    batch, heads, time, size = x.shape
-    x = expand(reshape(x, batch, heads, 1, time, size), batch, heads, groups, time, size)
-    return reshape(x, batch, heads * groups, time, size)
+    x = expand(reshape(x, batch, kv_heads, 1, time, size), batch, kv_heads, heads // kv_heads, time, size)
+    return reshape(x, batch, heads, time, size)
 
 
 def scaled_dot_product_attention(
@@ -137,14 +140,3 @@ def _four(x):
     lead = x.shape[:-3]
     heads = x.shape[-3] if x.ndim > 2 else 1
     return reshape(x, math.prod(lead), heads, *x.shape[-2:])
-
-
-def dropout(x, p=0.5, training=True):
-    """x with each element zeroed with probability p and the rest scaled by 1/(1 - p); x itself when not training."""
-    if not 0 <= p < 1 and p != 1:
-        raise ValueError(f"dropout: p={p}; expected a probability between 0 and 1")
-    if not training or p == 0:
-        return x
-    if p == 1:
-        return x * 0.0
-    return Dropout(p, random.next_seed())(x)

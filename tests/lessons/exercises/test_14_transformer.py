@@ -5,7 +5,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from minigrad.kernels.reference import normalization
-from nn.attention import _attention_with_weights
+from minigrad.ops.attention import attention_with_weights
 from nn.positional import Rotate, _angles
 from tests.lessons.exercises import expect
 
@@ -49,9 +49,9 @@ class TestHeads:
 
 
 class TestWeightsAndMasks:
-    def attend(self, q, k, v, mask=None, causal_offset=None, dropout=0.0):
+    def attend(self, q, k, v, mask=None, causal_offset=None):
         mask = None if mask is None else mg.tensor(mask)
-        return _attention_with_weights(*map(mg.tensor, (q, k, v)), mask, causal_offset, dropout)
+        return attention_with_weights(*map(mg.tensor, (q, k, v)), mask, causal_offset, q.shape[-1] ** -0.5, 0.0, 0)
 
     def test_scores_are_scaled(self):
         """Weights are softmax(q·k/√head_dim) along the keys, the output their product with the values."""
