@@ -38,8 +38,8 @@ from minigrad.creation import (
 )
 from minigrad.cuda_graph import CudaGraph
 from minigrad.devices import float32_matmul_precision
-from minigrad.engine import GradientError, grad
-from minigrad.function import Function, enable_grad, is_grad_enabled, no_grad
+from minigrad.engine import grad
+from minigrad.function import Function, GradientError, enable_grad, is_grad_enabled, no_grad
 from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import draw_graph

@@ -38,6 +38,8 @@ def checkpoint(fn, *inputs, **keywords):
 class _Checkpoint(Function):
     """y = fn(x), its graph thrown away;  dx from running fn again."""
 
+    fresh = True
+
     def __init__(self, outputs: list, stretch: "_Stretch"):
         self.outputs, self.stretch = outputs, stretch
 

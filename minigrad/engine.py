@@ -5,54 +5,60 @@ each gradient is brought to the shape and dtype of its input or refused with the
 meet are added without writing into memory that somebody else holds, and what a rule saved is let go.
 """
 
-import sys
+import threading
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, is_array
 from minigrad.dtypes import is_half
-from minigrad.explain import explained
-from minigrad.function import Function, Identity, Output, PartialGradient, enable_grad, observed, observers
+from minigrad.function import Function, GradientError, PartialGradient
 from minigrad.tensor import Tensor, unwrap, wrap
 
-
-class GradientError(RuntimeError):
-    """A gradient rule returned something that cannot be the gradient of its input."""
+_accumulating = threading.Lock()  # several threads may add to one leaf
 
 
-def backward(root: Tensor, gradient=None, retain_graph=None, create_graph=False) -> None:
-    """Add d(root)/d(leaf) to every leaf's .grad. See Tensor.backward."""
+def backward(root: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+    """Add d(root)/d(leaf) to every leaf's .grad, or to that of `inputs`. See Tensor.backward."""
     if not root.requires_grad:
         raise RuntimeError(
             "backward: this tensor does not depend on any that requires grad; "
             "build the inputs with requires_grad=True, and not under no_grad"
         )
+    targets = None
+    if inputs is not None:
+        inputs = _several(inputs, "backward")
+        if not inputs:
+            raise ValueError("backward: inputs is empty; give the tensors whose .grad is wanted, or leave it out")
+        targets = {x.grad_fn or x for x in inputs}
     seeds = {root.grad_fn or root: _seed(root, gradient, create_graph, "backward")}
-    _flow(seeds, None, create_graph if retain_graph is None else retain_graph, create_graph)
+    found = _flow(seeds, targets, create_graph if retain_graph is None else retain_graph, create_graph)
+    for leaf in found if inputs is None else dict.fromkeys(inputs):
+        arrived = found.get(leaf.grad_fn or leaf)
+        if arrived is not None:
+            _accumulate(leaf, arrived)
 
 
 def grad(outputs, inputs, grad_outputs=None, create_graph=False, retain_graph=None, allow_unused=False):
     """d(sum of outputs · grad_outputs)/d(inputs), as a tuple, without touching any .grad.
 
     outputs, inputs  a Tensor or a sequence of Tensors
-    grad_outputs     upstream gradients, one an output; may be left out for one-element outputs
+    grad_outputs     upstream gradients, one for each output; may be left out for one-element outputs
     create_graph     record the computation, so that the result can be differentiated again
     allow_unused     give None for an input the outputs do not depend on, instead of an error
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None or isinstance(grad_outputs, Tensor):
-        grad_outputs = [grad_outputs] * len(outputs) if grad_outputs is None else [grad_outputs]
+    inputs = _several(inputs, "grad")
+    if grad_outputs is None:
+        grad_outputs = [None] * len(outputs)
+    elif isinstance(grad_outputs, Tensor) or is_array(grad_outputs):
+        grad_outputs = [grad_outputs]
     if len(grad_outputs) != len(outputs):
         raise ValueError(f"grad: {len(outputs)} outputs but {len(grad_outputs)} grad_outputs; give one each")
-    for i, tensor in enumerate(inputs):
-        if not tensor.requires_grad:
-            raise RuntimeError(f"grad: input {i} (shape {tensor.shape}) does not require grad")
     seeds = {}
     for tensor, gradient in zip(outputs, grad_outputs, strict=True):
         if tensor.requires_grad:
             node, seed = tensor.grad_fn or tensor, _seed(tensor, gradient, create_graph, "grad")
-            seeds[node] = _total(seeds[node], seed) if node in seeds else seed
+            seeds[node] = _array(seeds[node] + seed) if node in seeds else seed
     targets = [tensor.grad_fn or tensor for tensor in inputs]
     found = _flow(seeds, set(targets), create_graph if retain_graph is None else retain_graph, create_graph)
     results = []
@@ -67,106 +73,102 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, retain_graph=No
     return tuple(results)
 
 
+def _several(inputs, caller: str) -> list[Tensor]:
+    """The tensors that gradients are wanted for, as a list, once all of them require grad."""
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, tensor in enumerate(inputs):
+        if not tensor.requires_grad:
+            raise RuntimeError(f"{caller}: input {i} (shape {tensor.shape}) does not require grad")
+    return inputs
+
+
 def _seed(root: Tensor, gradient, create_graph: bool, caller: str):
     """The upstream gradient a pass starts from: an array, or a Tensor when the pass is recorded."""
     if gradient is None:
         if root.data.size != 1:
             raise RuntimeError(
                 f"{caller}: a tensor of shape {root.shape} has {root.data.size} elements, so its gradient is not one "
-                "number a leaf; reduce it to a scalar (loss.mean()) or pass an upstream gradient of that shape"
+                "number for each leaf; reduce it to a scalar (loss.mean()) or pass an upstream gradient of that shape"
             )
-        array = root.data * 0 + 1
-        array = array if hasattr(array, "base") and not isinstance(array, np.generic) else np.asarray(array)
-        return wrap(array) if create_graph else array
+        gradient = array_module(root.data).ones(root.shape, root.dtype)
     shape = gradient.shape if hasattr(gradient, "shape") else np.shape(gradient)
     if tuple(shape) != root.shape:
         raise ValueError(f"{caller}: the upstream gradient has shape {tuple(shape)}, the tensor {root.shape}")
     if create_graph:
-        return gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=root.dtype)
+        from minigrad.ops import astype
+
+        return astype(gradient if isinstance(gradient, Tensor) else Tensor(gradient), root.dtype)
     gradient = unwrap(gradient)
-    if not hasattr(gradient, "astype"):
-        gradient = np.asarray(gradient)
-    return gradient.astype(root.dtype, copy=False)
+    return (gradient if is_array(gradient) else np.asarray(gradient)).astype(root.dtype, copy=False)
 
 
 def _flow(seeds: dict, targets: set | None, retain_graph: bool, create_graph: bool) -> dict:
-    """Carry gradients from the seeds backwards. Without targets into every leaf's .grad, else collect theirs.
+    """Carry gradients from the seeds backwards: {target: its gradient, in memory that nothing else shares}.
 
-    A node is always made after its parents, so the order of creation, reversed, is a
-    topological order: when a node's turn comes, its gradient is complete. No recursion.
+    seeds    {node: the gradient to start from}
+    targets  the nodes whose gradients are wanted, reached or not; None for every leaf
 
-    seeds    node -> the gradient to start from
-    targets  the nodes whose gradients are wanted, leaves or not; returned is node -> gradient of those reached
-
-    When a node's turn comes, its hooks run first (_run_hooks). A leaf Tensor accumulates, unless there are targets.
-    An Output puts its gradient into its slot of a list, the gradient of its function, which has None in the slots
-    that nothing came for. Any other node's rule is applied, and of its results, one for each of node.parents, each
-    goes to its parent, where there is one and it is wanted: a PartialGradient by _add_partial, else brought to the
-    parent's shape and dtype by _fitted and added to what has gathered there.
+    A node is always made after its parents, so the order of creation, reversed, is a topological order: when a
+    node's turn comes, its gradient is complete. No recursion. An array that a rule returns may be held by somebody
+    else (it may be the upstream gradient itself), so a gradient is added to in place only if its memory is the
+    engine's `own`: the engine made it, or its rule declares that it returns fresh arrays.
     """
-    nodes = set(seeds)
-    stack = list(seeds)
-    while stack:
-        for parent in stack.pop().parents:
-            if parent is not None and parent not in nodes:
-                nodes.add(parent)
-                stack.append(parent)
-    ordered = sorted(nodes, key=_order, reverse=True)
-    if targets is not None:
+    ordered = _reached(seeds)
+    if targets is None:
+        targets = {node for node in ordered if not node.parents}
+    else:
         ordered = _leading_to(targets, ordered)
-    wanted = set(ordered) if targets is not None else nodes
-
-    pending = seeds  # node -> the gradient gathered for it so far
-    found = {}
+    wanted = set(ordered)
+    pending, own, found = seeds, set(), {}
     for node in ordered:
         gradient = pending.pop(node, None)
         if gradient is None:
             continue
         if node.hooks:
-            gradient = _run_hooks(node, gradient, create_graph)
-        if targets is not None and node in targets:
-            found[node] = gradient
-        if isinstance(node, Tensor):
-            if targets is None:
-                _accumulate(node, gradient, create_graph)
-            continue
-        if type(node) is Output:
-            function = node.parents[0]
-            if function in wanted:
-                slots = pending.setdefault(function, [None] * len(function.shape))
-                slots[node.index] = gradient
-            continue
-        results = _apply_rule(node, gradient, retain_graph, create_graph)
-        gradient = None
+            gradient = _run_hooks(node, gradient if node in own else _copy(gradient), create_graph)
+            own.discard(node)  # a hook may hold on to it
         parents = node.parents
-        if len(results) != len(parents):
-            raise GradientError(
-                f"{node.name}.backward returned {len(results)} gradients for {len(parents)} inputs ({_where(node)})"
-            )
+        if node in targets:
+            found[node] = gradient if node in own and not create_graph else _copy(gradient)
+            if not any(parent in wanted for parent in parents):
+                continue
+        results = node.propagate(gradient, retain_graph, create_graph)
+        gradient, fresh = None, node.fresh
         for i in range(len(parents)):
             parent, result = parents[i], results[i]
             if parent is None or result is None or parent not in wanted:
                 continue
+            made = fresh
             if type(result) is not np.ndarray or result.shape != parent.shape or result.dtype is not parent.dtype:
-                if type(result) is PartialGradient:
-                    pending[parent] = _add_partial(result, pending.pop(parent, None), parent)
+                if isinstance(result, PartialGradient):
+                    pending[parent] = result.joined_to(pending.get(parent), parent in own, parent)
+                    own.add(parent)
                     continue
-                result = _fitted(result, parent, i, node)
+                given, result = result, _fitted(result, parent, i, node)
+                made = made or result is not given
             before = pending.get(parent)
             if before is None:
                 pending[parent] = result
-            elif create_graph or before.base is not None or sys.getrefcount(before) > 3:
-                pending[parent] = _total(before, result)
+                if made:
+                    own.add(parent)
+            elif parent in own and not create_graph:
+                before += result
             else:
-                before += result  # only this loop holds it, so it can be added to where it stands
-        results = result = before = None  # hold nothing that is not needed any more
+                pending[parent] = _array(before + result)
+                own.add(parent)
+        results = result = given = before = None  # hold nothing that is not needed any more
     return found
 
 
-def _total(x, y):
-    """x + y; where they are 0-d, numpy would give a scalar, which cannot be added to in place."""
-    total = x + y
-    return np.asarray(total) if isinstance(total, np.generic) else total
+def _reached(seeds) -> list:
+    """The nodes that gradients can reach from the seeds, each before its parents."""
+    nodes, stack = set(seeds), list(seeds)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in nodes:
+                nodes.add(parent)
+                stack.append(parent)
+    return sorted(nodes, key=_order, reverse=True)
 
 
 def _order(node) -> int:
@@ -182,49 +184,14 @@ def _leading_to(targets: set, ordered: list) -> list:
     return [node for node in ordered if node in leading]
 
 
-def _apply_rule(node: Function, gradient, retain_graph: bool, create_graph: bool) -> tuple:
-    if node._origins or node.saved is None:
-        node._check_saved()
-    grads = _complete(gradient, node, create_graph) if type(gradient) is list else (gradient,)
-    if create_graph:
-        arrays, node.saved = node.saved, node._saved_as_tensors()
-        try:
-            with enable_grad():
-                results = node.backward(*grads) if node.composite is None else _composite_rule(node, grads)
-        finally:
-            node.saved = arrays
-    else:
-        try:
-            results = observed(node, "backward", grads) if observers else node.backward(*grads)
-        except MemoryError as error:
-            raise explained(error, f"the gradient of {node.name.lower()}", grads) from error
-    if not retain_graph:
-        node.saved = None
-    return results if type(results) is tuple else (results,)
+def _array(gradient):
+    """A gradient as an array: numpy gives scalars where arrays are 0-d, and those cannot be added to in place."""
+    return np.asarray(gradient) if isinstance(gradient, np.generic) else gradient
 
 
-def _complete(gradients: list, node: Function, create_graph: bool) -> tuple:
-    """Zeros in place of the gradients that never came, for a function with several outputs."""
-    present = next(g for g in gradients if g is not None)
-    zeros = []
-    for gradient, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
-        if gradient is None:
-            gradient = np.zeros_like(unwrap(present), shape=shape, dtype=dtype)
-            gradient = wrap(gradient) if create_graph else gradient
-        zeros.append(gradient)
-    return tuple(zeros)
-
-
-def _composite_rule(node: Function, grads: tuple) -> tuple:
-    """The gradient of a fused operation through its composite, recorded."""
-    inputs = [
-        Identity()(x) if isinstance(x, Tensor) and x.requires_grad else x for x in node.saved[: len(node.parents)]
-    ]
-    outputs = node.composite(*inputs)
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    wanted = [x for x, parent in zip(inputs, node.parents, strict=True) if parent is not None]
-    results = iter(grad(outputs, wanted, grads, create_graph=True, allow_unused=True))
-    return tuple(None if parent is None else next(results) for parent in node.parents)
+def _copy(gradient):
+    """A gradient in memory of its own; recorded if it is a Tensor."""
+    return gradient.clone() if isinstance(gradient, Tensor) else gradient.copy()
 
 
 def _fitted(result, parent, index: int, node: Function):
@@ -234,7 +201,7 @@ def _fitted(result, parent, index: int, node: Function):
     if not hasattr(result, "shape"):
         raise GradientError(
             f"{node.name}.backward gave a {type(result).__name__} for input {index}; expected an array of shape "
-            f"{parent.shape} ({_where(node)})"
+            f"{parent.shape} ({node.rule_place()})"
         )
     if result.shape != parent.shape:
         try:
@@ -242,33 +209,23 @@ def _fitted(result, parent, index: int, node: Function):
         except ValueError:
             raise GradientError(
                 f"{node.name}.backward gave a gradient of shape {result.shape} for input {index} of shape "
-                f"{parent.shape}; they must be equal, or differ by broadcasting only ({_where(node)})"
+                f"{parent.shape}; they must be equal, or differ by broadcasting only ({node.rule_place()})"
             ) from None
     if result.dtype != parent.dtype:
         if node.dtype == parent.dtype and not is_half(parent.dtype):  # half precision computes in float32
             raise GradientError(
                 f"{node.name}.backward gave a {result.dtype} gradient for input {index}, which is {parent.dtype}; "
-                f"keep the dtype, a float64 constant may have slipped in ({_where(node)})"
+                f"keep the dtype, a float64 constant may have slipped in ({node.rule_place()})"
             )
         result = result.astype(parent.dtype)
     return result
-
-
-def _add_partial(partial: PartialGradient, before, parent):
-    """The gathered gradient with a partial one added to it, in place where nobody else can see it."""
-    if before is None:
-        before = array_module(partial.values).zeros(parent.shape, dtype=parent.dtype)
-    elif before.base is not None or sys.getrefcount(before) > 2:  # this variable and the count itself
-        before = before.copy()
-    partial.add_to(before)
-    return before
 
 
 def unbroadcast(gradient, shape: tuple):
     """Sum a gradient over the axes along which an input of `shape` was repeated; the result has that shape.
 
     gradient  an array or a Tensor of the shape to which the input was broadcast: with new axes in front, and with axes
-              of size 1 repeated. ValueError if its shape is no broadcast of `shape`.
+              of size 1 repeated. ValueError if its shape is not a broadcast of `shape`.
     """
     from minigrad import ops
 
@@ -276,39 +233,39 @@ def unbroadcast(gradient, shape: tuple):
     if extra < 0 or any(have != want and want != 1 for have, want in zip(gradient.shape[extra:], shape, strict=True)):
         raise ValueError(f"{gradient.shape} is not a broadcast of {shape}")
     axes = tuple(i for i in range(gradient.ndim) if i < extra or (shape[i - extra] == 1 and gradient.shape[i] != 1))
-    return ops.reshape(ops.sum(gradient, axes) if axes else gradient, shape)
+    return _array(ops.reshape(ops.sum(gradient, axes) if axes else gradient, shape))
 
 
 def _run_hooks(node, gradient, create_graph: bool):
+    """The gradient after the node's hooks, which see it as a Tensor and may replace it by another."""
     for hook in tuple(node.hooks.values()):
-        seen = gradient if isinstance(gradient, Tensor) else wrap(gradient)
-        replaced = hook(seen)
-        if replaced is not None:
-            if replaced.shape != node.shape:
-                raise ValueError(f"a hook returned shape {replaced.shape} for a gradient of shape {node.shape}")
-            gradient = replaced if create_graph else unwrap(replaced)
+        replaced = hook(gradient if isinstance(gradient, Tensor) else wrap(gradient))
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Tensor):
+            raise TypeError(
+                f"a hook returned a {type(replaced).__name__}; expected a Tensor, or None to keep the gradient"
+            )
+        if replaced.shape != node.shape:
+            raise ValueError(f"a hook returned shape {replaced.shape} for a gradient of shape {node.shape}")
+        if replaced.dtype != node.dtype:
+            raise TypeError(f"a hook returned {replaced.dtype} for a {node.dtype} gradient; keep the dtype")
+        gradient = replaced if create_graph else replaced.data
     return gradient
 
 
-def _accumulate(leaf: Tensor, gradient, create_graph: bool) -> None:
-    """Add to a leaf's .grad, which must share its memory with nothing else."""
-    if create_graph:
-        leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
-    elif leaf.grad is not None:
-        if leaf.grad.grad_fn is None:
-            leaf.grad.data += gradient
+def _accumulate(leaf: Tensor, gradient) -> None:
+    """Add to a leaf's .grad a gradient, an array or a recorded Tensor, that nobody else holds."""
+    with _accumulating:
+        before = leaf.grad
+        if isinstance(gradient, Tensor):
+            leaf.grad = gradient if before is None else before + gradient
+        elif before is None:
+            whole = gradient.base is None and gradient.flags.c_contiguous
+            leaf.grad = wrap(gradient if whole else gradient.copy())
+        elif before.shape != gradient.shape:
+            raise ValueError(f"backward: .grad has shape {before.shape}, its tensor {leaf.shape}; set .grad to None")
+        elif before.grad_fn is None:
+            before.data += gradient
         else:
-            leaf.grad = wrap(leaf.grad.data + gradient)
-    # Held by the caller's variable, this parameter and the count itself: it is nobody else's.
-    elif gradient.base is None and gradient.flags.c_contiguous and sys.getrefcount(gradient) <= 3:
-        leaf.grad = wrap(gradient)
-    else:
-        leaf.grad = wrap(gradient.copy())
-
-
-def _where(node: Function) -> str:
-    """The file and line of a gradient rule, and of the forward call if detect_anomaly recorded it."""
-    code = type(node).backward.__code__
-    place = f"rule at {code.co_filename}:{code.co_firstlineno}"
-    made_at = getattr(node, "made_at", None)
-    return f"{place}; called at {made_at}" if made_at else f"{place}; detect_anomaly() also names the call"
+            leaf.grad = wrap(_array(before.data + gradient))

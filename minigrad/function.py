@@ -1,12 +1,12 @@
 """Function: an operation with its gradient rule, and how a call is recorded. How gradients flow is in engine.py.
 
-The recorded graph is made of nodes. A node is a Function (one call of an operation)
-or a leaf Tensor; both have `parents`, `shape`, `dtype`, `order`, `version` and
-`hooks`. Nodes point at their parents only, never forward, so a graph nobody holds
-is freed at once, and so are the intermediate arrays that no rule saved.
+The recorded graph is made of nodes: a Function (one call of an operation), an Output (one of several results of
+a call) or a leaf Tensor. All have `parents`, `shape`, `dtype`, `order`, `version` and `hooks`; those with parents
+have `propagate`, which turns the gradient of the node into one for each parent. Nodes point at their parents only,
+never forward, so a graph nobody holds is freed at once, and so are the intermediate arrays that no rule saved.
 
-A gradient rule is written once. Given arrays it just computes; given Tensors (when
-create_graph asks for gradients of gradients) the same lines record themselves.
+A gradient rule is written once. Given arrays it just computes; given Tensors (when create_graph asks for gradients
+of gradients) the same lines record themselves.
 """
 
 import threading
@@ -15,9 +15,10 @@ from itertools import count
 
 import numpy as np
 
+from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
 from minigrad.explain import explained
-from minigrad.tensor import Tensor, wrap
+from minigrad.tensor import Tensor, unwrap, wrap
 
 next_order = count().__next__
 
@@ -31,6 +32,10 @@ _mode = _Mode()
 # profile() and detect_anomaly() watch every forward call on Tensors and every rule while they are listed here.
 # What a rule calls on plain arrays is part of the rule.
 observers: list = []
+
+
+class GradientError(RuntimeError):
+    """A gradient rule returned something that cannot be the gradient of its input."""
 
 
 class Function:
@@ -48,7 +53,7 @@ class Function:
         y = Square()(x)                        # or Square.apply(x)
 
     Parameters that are not differentiated go to __init__. backward returns one
-    gradient an input (a tuple when there are several; None where there is none). It
+    gradient for each input (a tuple when there are several; None where there is none). It
     need not undo broadcasting: the engine sums each gradient to its input's shape. To
     support gradients of gradients, write the rule with operators and minigrad.ops
     functions, which take arrays and Tensors alike, from inputs and outputs saved as
@@ -57,11 +62,15 @@ class Function:
     A fused operation, whose rule calls a kernel, defines `composite(*inputs)` besides:
     the same function in primitives. It saves its inputs first and in order; its
     higher-order gradients are those of the composite.
+
+    `fresh = True` on the class promises that each array which backward returns shares memory with nothing: not with
+    its arguments, what was saved or the other results. The engine may then add to it in place.
     """
 
     __slots__ = ("_origins", "_stamp", "dtype", "hooks", "order", "parents", "saved", "shape", "version")
 
     composite = None
+    fresh = False
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{self.name} has no forward")
@@ -164,6 +173,65 @@ class Function:
             for i, out in enumerate(outputs)
         )
 
+    def propagate(self, gradient, retain_graph: bool, create_graph: bool) -> tuple:
+        """One gradient for each parent by the rule, from that of the output: an array, or with create_graph a Tensor.
+
+        For a function of several outputs it is a list, with None for an output that no gradient came for.
+        """
+        if self._origins or self.saved is None:
+            self._check_saved()
+        grads = self._complete(gradient, create_graph) if type(gradient) is list else (gradient,)
+        if create_graph:
+            results = self._recorded_rule(grads)
+        else:
+            try:
+                results = observed(self, "backward", grads) if observers else self.backward(*grads)
+            except MemoryError as error:
+                raise explained(error, f"the gradient of {self.name.lower()}", grads) from error
+        if not retain_graph:
+            self.saved = None
+        results = results if type(results) is tuple else (results,)
+        if len(results) != len(self.parents):
+            raise GradientError(
+                f"{self.name}.backward returned {len(results)} gradients for {len(self.parents)} inputs "
+                f"({self.rule_place()})"
+            )
+        return results
+
+    def _complete(self, gradients: list, create_graph: bool) -> tuple:
+        """Zeros in place of the gradients that never came."""
+        xp = array_module(unwrap(next(g for g in gradients if g is not None)))
+        zeros = [xp.zeros(s, d) if g is None else g for g, s, d in zip(gradients, self.shape, self.dtype, strict=True)]
+        return tuple(g if isinstance(g, Tensor) or not create_graph else wrap(g) for g in zeros)
+
+    def _recorded_rule(self, grads: tuple):
+        """The rule on Tensors, or the gradient of the composite, recorded."""
+        arrays, self.saved = self.saved, self._saved_as_tensors()
+        try:
+            with enable_grad():
+                return self.backward(*grads) if self.composite is None else self._composite_rule(grads)
+        finally:
+            self.saved = arrays
+
+    def _composite_rule(self, grads: tuple) -> tuple:
+        from minigrad.engine import grad
+
+        inputs = [
+            Identity()(x) if isinstance(x, Tensor) and x.requires_grad else x for x in self.saved[: len(self.parents)]
+        ]
+        outputs = self.composite(*inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        wanted = [x for x, parent in zip(inputs, self.parents, strict=True) if parent is not None]
+        results = iter(grad(outputs, wanted, grads, create_graph=True, allow_unused=True))
+        return tuple(None if parent is None else next(results) for parent in self.parents)
+
+    def rule_place(self) -> str:
+        """The file and line of the gradient rule, and of the forward call if detect_anomaly recorded it."""
+        code = type(self).backward.__code__
+        place = f"rule at {code.co_filename}:{code.co_firstlineno}"
+        made_at = getattr(self, "made_at", None)
+        return f"{place}; called at {made_at}" if made_at else f"{place}; detect_anomaly() also names the call"
+
     def _check_saved(self) -> None:
         if self.saved is None:
             raise RuntimeError(
@@ -200,7 +268,7 @@ class Output:
     """One of several outputs of a Function: a node that hands its gradient to slot `index`."""
 
     __slots__ = ("dtype", "hooks", "index", "order", "parents", "shape", "version")
-    saved = ()
+    fresh = False
 
     def __init__(self, function: Function, index: int):
         self.parents = (function,)
@@ -215,6 +283,9 @@ class Output:
     def name(self) -> str:
         return f"{self.parents[0].name}[{self.index}]"
 
+    def propagate(self, gradient, retain_graph: bool, create_graph: bool) -> tuple:
+        return (_Slot(gradient, self.index),)
+
 
 class PartialGradient:
     """A gradient that touches a few elements of a large input, such as the rows an embedding looked up.
@@ -228,6 +299,29 @@ class PartialGradient:
     def __init__(self, values, add_to):
         self.values = values
         self.add_to = add_to
+
+    def joined_to(self, before, own: bool, parent):
+        """The gradient gathered for parent before, None or an array, with this one: memory that is the engine's own."""
+        if before is None:
+            before = array_module(self.values).zeros(parent.shape, dtype=parent.dtype)
+        elif not own:
+            before = before.copy()
+        self.add_to(before)
+        return before
+
+
+class _Slot(PartialGradient):
+    """The gradient of one of several outputs: it takes its place in the list of them all."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, values, index: int):
+        self.values, self.index = values, index
+
+    def joined_to(self, before, own: bool, parent: Function):
+        slots = [None] * len(parent.shape) if before is None else before
+        slots[self.index] = self.values
+        return slots
 
 
 class Identity(Function):

@@ -210,16 +210,17 @@ class Tensor(Methods):
         self.requires_grad = requires_grad
         return self
 
-    def backward(self, gradient=None, retain_graph=None, create_graph=False) -> None:
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
         """Add d(self)/d(leaf) to the .grad of every leaf that requires grad.
 
         gradient      upstream gradient of self's shape; may be left out when self has one element
         retain_graph  keep what the rules saved, so that backward can run again (default: create_graph)
         create_graph  record the gradient computation itself, for gradients of gradients
+        inputs        a Tensor or several: the only ones, leaves or not, whose .grad is added to
         """
         from minigrad.engine import backward
 
-        backward(self, gradient, retain_graph, create_graph)
+        backward(self, gradient, retain_graph, create_graph, inputs)
 
     def register_hook(self, hook):
         """Call hook(grad) when this tensor's gradient is complete; what it returns, if not None, replaces it.
@@ -245,7 +246,7 @@ class Tensor(Methods):
             def keep(grad):
                 tensor = reference()
                 if tensor is not None:
-                    tensor.grad = grad if tensor.grad is None else tensor.grad + grad
+                    tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
 
             self.register_hook(keep)
 

@@ -18,6 +18,8 @@ from minigrad.tensor import Tensor, unwrap
 class Tanh(Function):
     """y = tanh x;  dx = g·(1 - y²)."""
 
+    fresh = True
+
     def forward(self, x):
         y = array_module(x).tanh(x)
         self.save_for_backward(y)
@@ -30,6 +32,8 @@ class Tanh(Function):
 
 class Sigmoid(Function):
     """y = 1/(1 + e⁻ˣ);  dx = g·y·(1 - y)."""
+
+    fresh = True
 
     def forward(self, x):
         half = x.dtype.type(0.5)
@@ -45,6 +49,8 @@ class Sigmoid(Function):
 class ReLU(Function):
     """y = max(x, 0);  dx = g where x > 0, else 0."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return array_module(x).maximum(x, 0)
@@ -55,6 +61,8 @@ class ReLU(Function):
 
 class LeakyReLU(Function):
     """y = x where x > 0, else slope·x;  dx = g or slope·g."""
+
+    fresh = True
 
     def __init__(self, slope: float):
         self.slope = slope
@@ -72,6 +80,8 @@ class LeakyReLU(Function):
 class Softplus(Function):
     """y = ln(1 + eˣ) = max(x, 0) + ln(1 + e^-|x|);  dx = g·sigmoid(x)."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return array_module(x).logaddexp(x, x.dtype.type(0))
@@ -83,6 +93,8 @@ class Softplus(Function):
 
 class Erf(Function):
     """y = erf x = 2/√π ∫₀ˣ e^(-t²) dt;  dx = g·2/√π·e^(-x²)."""
+
+    fresh = True
 
     def forward(self, x):
         self.save_for_backward(x)
@@ -103,6 +115,8 @@ _math_erf = np.vectorize(math.erf, otypes=[np.float64])
 class GELU(Function):
     """y = x·Φ(x), Φ the normal distribution function, exact or by tanh (Hendrycks & Gimpel 2016)."""
 
+    fresh = True
+
     def __init__(self, approximate: str):
         self.approximate = approximate
 
@@ -122,6 +136,8 @@ class GELU(Function):
 class SiLU(Function):
     """y = x·sigmoid(x)  (Elfwing et al. 2017; "swish")."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return kernels.silu(x)
@@ -135,6 +151,8 @@ class SiLU(Function):
 
 class Softmax(Function):
     """y_i = e^(x_i) / Σ_j e^(x_j) over the last dimension;  dx = y·(g - Σ g·y)."""
+
+    fresh = True
 
     def forward(self, x):
         y = kernels.softmax(x)
@@ -150,6 +168,8 @@ class Softmax(Function):
 
 class LogSoftmax(Function):
     """y_i = x_i - ln Σ_j e^(x_j) over the last dimension;  dx = g - e^y·Σ g."""
+
+    fresh = True
 
     def forward(self, x):
         y = kernels.log_softmax(x)

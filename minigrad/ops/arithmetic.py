@@ -78,6 +78,8 @@ class Sub(Function):
 class Mul(Function):
     """z = x·y;  dx = g·y,  dy = g·x."""
 
+    fresh = True
+
     def forward(self, x, y):
         self.save_for_backward(x, y)
         x, y = promoted(x, y)
@@ -90,6 +92,8 @@ class Mul(Function):
 
 class Div(Function):
     """z = x / y;  dx = g/y,  dy = -g·x/y²."""
+
+    fresh = True
 
     def forward(self, x, y):
         self.save_for_backward(x, y)
@@ -107,6 +111,8 @@ class Div(Function):
 
 class Neg(Function):
     """y = -x;  dx = -g."""
+
+    fresh = True
 
     def forward(self, x):
         return -x

@@ -17,6 +17,8 @@ from minigrad.tensor import Tensor, unwrap
 class Attention(Function):
     """O = softmax(scale·Q Kᵀ + mask) V  (Vaswani et al. 2017, eq. 1; computed as in Dao 2023)."""
 
+    fresh = True
+
     def __init__(self, causal_offset, scale: float, dropout_p: float, seed: int):
         self.settings = (causal_offset, scale, dropout_p, seed)
 

@@ -12,6 +12,8 @@ from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
 class Cast(Function):
     """y = x in another floating dtype;  dx = g, cast back."""
 
+    fresh = True
+
     def __init__(self, dtype):
         self.dtype_to = dtype
 

@@ -15,6 +15,8 @@ class Conv1d(Function):
     dbias_f = Σ_bt g_bft  (and likewise with stride, padding, dilation and groups, see conv1d).
     """
 
+    fresh = True
+
     def __init__(self, stride: int, padding: tuple[int, int], dilation: int, groups: int):
         self.settings = (stride, padding, dilation, groups)
 

@@ -18,6 +18,8 @@ class Conv1dMax(Function):
     windows alone.
     """
 
+    fresh = True
+
     def __init__(self, lengths):
         self.lengths = lengths
 

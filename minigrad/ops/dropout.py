@@ -9,6 +9,8 @@ from minigrad.tensor import unwrap
 class Dropout(Function):
     """y = x·m/(1 - p), m one with probability 1 - p and a function of (element, seed) alone;  dx = g·m/(1 - p)."""
 
+    fresh = True
+
     def __init__(self, p: float, seed: int):
         self.p, self.seed = p, seed
 

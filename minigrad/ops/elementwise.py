@@ -13,6 +13,8 @@ from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap
 class Pow(Function):
     """z = x^y;  dx = g·y·x^(y-1),  dy = g·x^y·ln x  (0 where x = 0)."""
 
+    fresh = True
+
     def forward(self, x, y):
         x, y = promoted(x, y)
         z = x * x if isinstance(y, (int, float)) and y == 2 else x**y
@@ -41,6 +43,8 @@ class Pow(Function):
 class Exp(Function):
     """y = eˣ;  dx = g·y."""
 
+    fresh = True
+
     def forward(self, x):
         y = array_module(x).exp(x)
         self.save_for_backward(y)
@@ -53,6 +57,8 @@ class Exp(Function):
 
 class Expm1(Function):
     """y = eˣ - 1, exact for small x;  dx = g·(y + 1)."""
+
+    fresh = True
 
     def forward(self, x):
         y = array_module(x).expm1(x)
@@ -67,6 +73,8 @@ class Expm1(Function):
 class Log(Function):
     """y = ln x;  dx = g/x."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return array_module(x).log(x)
@@ -79,6 +87,8 @@ class Log(Function):
 class Log1p(Function):
     """y = ln(1 + x), exact for small x;  dx = g/(1 + x)."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return array_module(x).log1p(x)
@@ -90,6 +100,8 @@ class Log1p(Function):
 
 class Sqrt(Function):
     """y = √x;  dx = g/(2y)."""
+
+    fresh = True
 
     def forward(self, x):
         y = array_module(x).sqrt(x)
@@ -104,6 +116,8 @@ class Sqrt(Function):
 class Sin(Function):
     """y = sin x;  dx = g·cos x."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return array_module(x).sin(x)
@@ -115,6 +129,8 @@ class Sin(Function):
 
 class Cos(Function):
     """y = cos x;  dx = -g·sin x."""
+
+    fresh = True
 
     def forward(self, x):
         self.save_for_backward(x)
@@ -128,6 +144,8 @@ class Cos(Function):
 class Abs(Function):
     """y = |x|;  dx = g·sign x  (0 at 0)."""
 
+    fresh = True
+
     def forward(self, x):
         self.save_for_backward(x)
         return abs(x)
@@ -140,6 +158,8 @@ class Abs(Function):
 
 class Extremum(Function):
     """z = max(x, y) or min(x, y) by element; the gradient goes to the chosen one, half to each at a tie."""
+
+    fresh = True
 
     def __init__(self, largest: bool):
         self.largest = largest
@@ -159,6 +179,8 @@ class Extremum(Function):
 
 class Clamp(Function):
     """y = min(max(x, low), high);  dx = g where low ≤ x ≤ high, else 0."""
+
+    fresh = True
 
     def __init__(self, low, high):
         self.low, self.high = low, high
@@ -180,6 +202,8 @@ class Clamp(Function):
 
 class Where(Function):
     """z = x where the condition holds, else y;  dx = g there and 0 elsewhere, dy the reverse."""
+
+    fresh = True
 
     def __init__(self, condition):
         self.condition = condition

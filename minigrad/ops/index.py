@@ -107,6 +107,8 @@ class SetItem(Function):
 class Gather(Function):
     """y[i, j, …] = x[index[i, j, …] in place of dim];  dx = g added up at the index."""
 
+    fresh = True
+
     def __init__(self, index, dim: int, repeats: bool = False):
         self.index = Index(None, along(index, dim), repeats)
 

@@ -16,6 +16,8 @@ from minigrad.tensor import unwrap
 class MatMul(Function):
     """C = A B over the last two dimensions;  dA = G Bᵀ,  dB = Aᵀ G."""
 
+    fresh = True
+
     def forward(self, a, b):
         self.save_for_backward(a, b)
         return kernels.matmul(a, b)
@@ -29,6 +31,8 @@ class MatMul(Function):
 
 class Linear(Function):
     """y = act(x Wᵀ + b), one pass after the product;  with h = g·act'(x Wᵀ + b):  dx = h W,  dW = hᵀ x,  db = Σ h."""
+
+    fresh = True
 
     def __init__(self, activation: str | None):
         self.activation = activation

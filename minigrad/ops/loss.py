@@ -22,6 +22,8 @@ class CrossEntropy(Function):
     section 7); weight scales each class; rows whose target is ignore_index count 0.
     """
 
+    fresh = True
+
     def __init__(self, ignore_index: int, label_smoothing: float):
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 

@@ -10,6 +10,8 @@ from minigrad.ops.reduce import mean
 class LayerNorm(Function):
     """y = (x - μ)/√(σ² + ε)·w + b over the last dimension (Ba, Kiros & Hinton 2016, eq. 3-4)."""
 
+    fresh = True
+
     def __init__(self, eps: float):
         self.eps = eps
 
@@ -32,6 +34,8 @@ class LayerNorm(Function):
 
 class RMSNorm(Function):
     """y = x/√(mean x² + ε)·w over the last dimension (Zhang & Sennrich 2019, eq. 4)."""
+
+    fresh = True
 
     def __init__(self, eps: float):
         self.eps = eps

@@ -25,6 +25,8 @@ class ValuesAndIndices(NamedTuple):
 class Extreme(Function):
     """y = max x (or min) over dim; the gradient goes to the extreme elements, in equal shares at a tie."""
 
+    fresh = True
+
     def __init__(self, dim: tuple, keepdim: bool, largest: bool):
         self.dim, self.keepdim, self.largest = dim, keepdim, largest
 
@@ -42,6 +44,8 @@ class Extreme(Function):
 
 class ExtremeAt(Function):
     """y = x at the indices of the largest (or smallest) along dim;  dx = g there, 0 elsewhere."""
+
+    fresh = True
 
     def __init__(self, where, dim: int, keepdim: bool, largest: bool):
         self.where, self.dim, self.keepdim, self.largest = where, dim, keepdim, largest

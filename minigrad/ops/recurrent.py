@@ -19,6 +19,8 @@ from minigrad.tensor import unwrap
 class LSTM(Function):
     """i, f, o = σ(·), g = tanh(·) of gates + h Wᵀ;  c = f·c + i·g,  h = o·tanh(c)  (Gers et al. 2000)."""
 
+    fresh = True
+
     def __init__(self, sizes, reverse: bool):
         self.sizes, self.reverse = sizes, reverse
 
@@ -50,6 +52,8 @@ class LSTM(Function):
 class GRU(Function):
     """r, z = σ(gates + h Wᵀ + b),  n = tanh(gates_n + r·(h W_nᵀ + b_n));  h = (1 - z)·n + z·h  (Cho et al. 2014)."""
 
+    fresh = True
+
     def __init__(self, sizes, reverse: bool):
         self.sizes, self.reverse = sizes, reverse
 
@@ -79,6 +83,8 @@ class GRU(Function):
 
 class RNN(Function):
     """h = tanh(gates + h Wᵀ), or relu(...)  (Elman 1990)."""
+
+    fresh = True
 
     def __init__(self, sizes, reverse: bool, nonlinearity: str):
         self.sizes, self.reverse, self.relu = sizes, reverse, nonlinearity == "relu"

@@ -53,6 +53,8 @@ class Mean(Function):
 class LogSumExp(Function):
     """y = ln Σ eˣ over dim, computed around the maximum so that it cannot overflow;  dx = g·e^(x - y)."""
 
+    fresh = True
+
     def __init__(self, dim: tuple, keepdim: bool):
         self.dim, self.keepdim = dim, keepdim
 
@@ -74,6 +76,8 @@ class LogSumExp(Function):
 
 class Norm(Function):
     """y = (Σ|x|ᵖ)^(1/p) over dim;  dx = g·sign x·(|x|/y)^(p-1)  (0 where x or y is 0)."""
+
+    fresh = True
 
     def __init__(self, p: float, dim: tuple, keepdim: bool):
         self.p, self.dim, self.keepdim = p, dim, keepdim

@@ -157,6 +157,8 @@ class Unbind(Function):
 class Triangle(Function):
     """y = x on and below (lower) or above (upper) diagonal k of the last two dimensions, 0 elsewhere."""
 
+    fresh = True
+
     def __init__(self, diagonal: int, lower: bool):
         self.diagonal, self.lower = diagonal, lower
 
