@@ -28,6 +28,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from models.errors import UserError
+from models.training.stepper import Step, Stepper
 from nn import functional as F
 from nn.optim import Adagrad
 
@@ -116,19 +117,23 @@ class GloVe(nn.Module):
         return self.weight.detach().numpy() + self.context_weight.detach().numpy()
 
 
-class GloVeTrainer:
+class GloVeTrainer(Stepper):
     """Fits a model to counts through the engine: AdaGrad, cell by cell, in an order shuffled once.
 
-    Iterating makes the steps, each through a stretch of the cells: (mean loss of a cell, cells). `step` counts
-    them; set it, and load the optimiser's state, to go on where another trainer stopped: bit for bit as if it had
-    not.
+    A Stepper for a Loop; or by itself: iterating makes the steps, each through a stretch of the cells: (mean loss of a
+    cell, cells). `step` counts them; set it, and load the optimiser's state, to go on where another trainer stopped:
+    bit for bit as if it had not.
 
     batch_size  cells whose losses are summed for one update. Only with 1 is it what HogwildTrainer does.
     """
 
+    model: GloVe
+    unit = "cells"
+
     def __init__(self, model: GloVe, cells: Cooccurrences, training: GloVeTraining, batch_size: int = 1):
         self.model, self.training, self.batch_size = model, training, batch_size
         self.learning_rate = training.learning_rate
+        self.advice = f"Try a learning rate below {self.learning_rate:g}"
         order = np.random.Generator(np.random.PCG64(training.seed)).permutation(len(cells.counts))
         counts = cells.counts[order]
         self.rows, self.columns, self.logs = cells.rows[order], cells.columns[order], np.log(counts)
@@ -138,13 +143,17 @@ class GloVeTrainer:
         self.steps_an_epoch = math.ceil(len(counts) / self.cells_a_step)
         self.steps, self.step = training.epochs * self.steps_an_epoch, 0
 
+    def advance(self, step: int) -> Step:
+        """Learn from the next stretch of the cells; its mean loss and number of cells."""
+        first = step % self.steps_an_epoch * self.cells_a_step
+        last = min(first + self.cells_a_step, len(self.logs))
+        return Step(self.learn(first, last) / (last - first), last - first)
+
     def __iter__(self) -> Iterator[tuple[float, int]]:
         while self.step < self.steps:
-            first = self.step % self.steps_an_epoch * self.cells_a_step
-            last = min(first + self.cells_a_step, len(self.logs))
-            loss = self.learn(first, last)
+            loss, cells, _ = self.advance(self.step)
             self.step += 1
-            yield loss / (last - first), last - first
+            yield loss, cells
 
     def learn(self, first: int, last: int) -> float:
         """Go through the cells from first to last; their summed loss."""

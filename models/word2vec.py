@@ -29,6 +29,7 @@ import nn
 from minigrad.devices import array_module
 from minigrad.tensor import unwrap
 from models.errors import UserError
+from models.training.stepper import Step, Stepper
 from models.vectors.vocabulary import EncodedText, Vocabulary
 from nn.optim import SGD
 
@@ -144,15 +145,18 @@ class Word2Vec(nn.Module):
         return np.ascontiguousarray(self.embedding.weight.detach().numpy())
 
 
-class Word2VecTrainer:
+class Word2VecTrainer(Stepper):
     """Teaches a model on a text through the engine: gradient descent, example by example.
 
-    Iterating makes the steps, each through a stretch of the text: (mean loss of an example, words of the text).
-    `step` counts them; set it to go on where another trainer stopped, with the same vectors, bit for bit, as
-    if it had not.
+    A Stepper for a Loop; or by itself: iterating makes the steps, each through a stretch of the text: (mean loss of an
+    example, words of the text). `step` counts them; set it to go on where another trainer stopped, with the same
+    vectors, bit for bit, as if it had not.
 
     batch_size  examples whose losses are summed for one update. Only with 1 is it what HogwildTrainer does.
     """
+
+    model: Word2Vec
+    unit = "words"
 
     def __init__(
         self,
@@ -174,20 +178,26 @@ class Word2VecTrainer:
         self.steps_an_epoch = math.ceil((len(self.parts) - 1) / PARTS_A_STEP)
         self.steps, self.step = training.epochs * self.steps_an_epoch, 0
         self.learning_rate = training.learning_rate or LEARNING_RATES[model.config.architecture]
+        self.advice = f"Try a learning rate below {self.learning_rate:g}"
         self.longest = int(np.diff(text.offsets).max())
         self.keep = draws.keep_thresholds(vocabulary.counts, training.subsample)
         self.noise = draws.noise_table(vocabulary.counts)
         self.negatives = model.config.negatives if model.config.output == "negative-sampling" else 0
 
+    def advance(self, step: int) -> Step:
+        """Learn from the next stretch of the text; its mean loss and number of words."""
+        epoch, within = divmod(step, self.steps_an_epoch)
+        first = within * PARTS_A_STEP
+        last = min(first + PARTS_A_STEP, len(self.parts) - 1)
+        loss, examples = self.learn(epoch, first, last)
+        words = self.text.offsets[self.parts[last]] - self.text.offsets[self.parts[first]]
+        return Step(loss / max(examples, 1), int(words))
+
     def __iter__(self) -> Iterator[tuple[float, int]]:
         while self.step < self.steps:
-            epoch, step = divmod(self.step, self.steps_an_epoch)
-            first = step * PARTS_A_STEP
-            last = min(first + PARTS_A_STEP, len(self.parts) - 1)
-            loss, examples = self.learn(epoch, first, last)
+            loss, words, _ = self.advance(self.step)
             self.step += 1
-            words = self.text.offsets[self.parts[last]] - self.text.offsets[self.parts[first]]
-            yield loss / max(examples, 1), int(words)
+            yield loss, words
 
     def learn(self, epoch: int, first: int, last: int) -> tuple[float, int]:
         """Go through the parts from first to last; (summed loss, number of examples)."""

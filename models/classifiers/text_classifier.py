@@ -26,7 +26,8 @@ from models.errors import UserError
 from models.text.sources.datasets import encode_labels
 from models.text.sources.labelled import Label
 from models.text.tokenizer import Tokenizer
-from models.training.trainer import Result, Trainer
+from models.training.loop import Result
+from models.training.trainer import Trainer
 from models.vectors.word_vectors import WordVectors
 from models.weights.checkpoint import load_checkpoint, save_checkpoint
 

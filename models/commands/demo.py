@@ -80,10 +80,10 @@ def _plan(run: LanguageRun, seconds: float) -> TrainConfig:
     """Settings for as many steps as fit into the time, measured with a few steps that are thrown away."""
     print("compiling the kernels and measuring this machine ...", flush=True)
     trainer = prepare("gpt", dataclasses.replace(run, out=None, log=None), MODEL, TRAINING)
-    trainer.validation, trainer.sample, trainer.quiet = (), None, True
+    trainer.eval_every, trainer.sample, trainer.quiet = 0, None, True
 
     def seconds_a_step(steps: int) -> float:
-        trainer.config = dataclasses.replace(TRAINING, steps=trainer.step + steps)
+        trainer.steps = trainer.step + steps
         before = time.perf_counter()
         if trainer.run().signal:
             raise KeyboardInterrupt
@@ -133,5 +133,5 @@ what to try next:
   minigrad train gpt --out runs/big --num-layers 6 --num-heads 6 --embedding-dim 384 \\
       --context-length 256 --steps 5000 --dropout 0.1              hours, and much better verse
   minigrad train gpt --help                                      every setting
-the loop that did this is models/training/trainer.py, the model models/gpt.py"""
+the loop that did this is models/training/loop.py, the model models/gpt.py"""
     )

@@ -91,7 +91,7 @@ def train(name: str, flags: list[str]) -> int:
     )
     if checkpoint:
         trainer.resume(checkpoint)
-    print(f"{model.size:,} parameters, up to {trainer.config.steps} steps in {fit.epochs} epochs", flush=True)
+    print(f"{model.size:,} parameters, up to {trainer.steps} steps in {fit.epochs} epochs", flush=True)
     result = trainer.run()
     finish(run, result, "cross-entropy (nats per text)")
     if not result.signal:

@@ -17,8 +17,8 @@ from models.configuration import Sections, parse_flags, read_toml, replace_field
 from models.errors import UserError
 from models.placement import choose_device
 from models.text.sources import corpora
+from models.training.loop import Result
 from models.training.plots import TOKEN_LOSS, plot_losses
-from models.training.trainer import Result
 from models.weights.checkpoint import Checkpoint, load_checkpoint
 
 

@@ -5,8 +5,6 @@ minigrad train glove --data shakespeare --out runs/glove --x-max 10
 """
 
 import dataclasses
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -18,14 +16,10 @@ from models.glove import GloVe, GloVeConfig, GloVeTrainer, GloVeTraining
 from models.tasks.run import RunOptions, exit_code, finish, read_settings, unchanged_digest, use_device
 from models.text.sources import corpora
 from models.text.tokenizers import WordTokenizer
-from models.training.interrupt import StopOnSignal
-from models.training.log import JsonLog
-from models.training.progress import progress
-from models.training.trainer import Result
+from models.training.loop import Loop
 from models.vectors.phrases import join_phrases
 from models.vectors.vocabulary import EncodedText, Vocabulary, split_sentences
 from models.vectors.word_vectors import WordVectors
-from models.weights.checkpoint import Checkpoint, save_checkpoint
 from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTrainer, Word2VecTraining
 
 ENGINE_BATCH = 256
@@ -69,7 +63,7 @@ def train_word2vec(name: str, flags: list[str]) -> int:
 
         return HogwildTrainer(model, vocabulary, text, training)
 
-    return _train(name, flags, sections, prepare, "words", "loss (nats per example)")
+    return _train(name, flags, sections, prepare, "loss (nats per example)")
 
 
 def train_glove(name: str, flags: list[str]) -> int:
@@ -87,7 +81,7 @@ def train_glove(name: str, flags: list[str]) -> int:
             GloVeTrainer(model, cells, training, ENGINE_BATCH) if run.engine else HogwildTrainer(model, cells, training)
         )
 
-    return _train(name, flags, sections, prepare, "cells", "weighted squared error, halved (mean of a cell)")
+    return _train(name, flags, sections, prepare, "weighted squared error, halved (mean of a cell)")
 
 
 def read_texts(names: str) -> str:
@@ -95,7 +89,7 @@ def read_texts(names: str) -> str:
     return "\n\n".join(corpora.text(name.strip()) for name in names.split(","))
 
 
-def _train(name: str, flags: list[str], sections: Sections, prepare: Callable, unit: str, loss: str) -> int:
+def _train(name: str, flags: list[str], sections: Sections, prepare: Callable, loss: str) -> int:
     defaults = {"run": VectorRun()} | sections
     description = f"Train {name} word vectors on texts. They are trained on the CPU."
     sections, checkpoint = read_settings(name, flags, defaults, description, hidden=("vocab_size", "device"))
@@ -117,7 +111,19 @@ def _train(name: str, flags: list[str], sections: Sections, prepare: Callable, u
         flush=True,
     )
     tokenizer = WordTokenizer(vocabulary.words, lowercase=True, whitespace=False, special_tokens=())
-    result = run_steps(trainer, tokenizer, run, digest, unit, checkpoint)
+    loop = Loop(
+        trainer,
+        training,
+        steps=trainer.steps,
+        save_every=trainer.steps_an_epoch,
+        tokenizer=tokenizer,
+        directory=run.out,
+        log=run.log,
+        extra=run.record(digest),
+    )
+    if checkpoint:
+        loop.resume(checkpoint)
+    result = loop.run()
     finish(run, result, loss)
     vectors = WordVectors(vocabulary.words, trainer.model.vectors())
     for word in vocabulary.words[-len(vocabulary) // 2 :: -max(1, len(vocabulary) // 2 // SHOWN)][:SHOWN]:
@@ -125,47 +131,3 @@ def _train(name: str, flags: list[str], sections: Sections, prepare: Callable, u
     if not result.signal:
         print(f"try: minigrad neighbors {run.out} WORD ...   minigrad eval {run.out}")
     return exit_code(result)
-
-
-def run_steps(
-    trainer, tokenizer: WordTokenizer, run: VectorRun, digest: str, unit: str, checkpoint: Checkpoint | None = None
-) -> Result:
-    """Make all steps of a trainer of vectors, with a log, a progress bar, and a checkpoint after each epoch."""
-    optimizer = getattr(trainer, "optimizer", None)
-    if checkpoint:
-        trainer.step = checkpoint.state["step"]
-        if optimizer:
-            checkpoint.restore_optimizer(optimizer)
-
-    def save():
-        state = {"step": trainer.step, "training": dataclasses.asdict(trainer.training)} | run.record(digest)
-        save_checkpoint(run.out, trainer.model, tokenizer, optimizer if optimizer and optimizer.state else None, state)
-
-    if not checkpoint:
-        save()  # whatever kills the run, there is something to resume; and a full disk shows at once
-    loss, saved = None, trainer.step
-    with (
-        JsonLog(run.log, after_step=trainer.step) as log,
-        progress(trainer.steps, trainer.step, unit) as show,
-        StopOnSignal() as stop,
-    ):
-        started = time.perf_counter()
-        for loss, amount in trainer:
-            now = time.perf_counter()
-            if not math.isfinite(loss):
-                raise UserError(
-                    f"step {trainer.step}: the loss became {loss}. Try a learning rate below "
-                    f"{trainer.learning_rate:g}. The last checkpoint, in {run.out}, is untouched"
-                )
-            speed = amount / (now - started)
-            log.write({"step": trainer.step, "loss": loss, f"{unit}_per_second": round(speed)})
-            show.update(trainer.step, loss, speed)
-            if trainer.step % trainer.steps_an_epoch == 0:
-                save()
-                saved = trainer.step
-            if stop.signal:
-                break
-            started = time.perf_counter()
-        if saved < trainer.step:
-            save()
-    return Result(trainer.step, loss, None, stop.signal)

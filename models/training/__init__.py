@@ -1,6 +1,8 @@
 """Training: the loop and what surrounds it.
 
-trainer.py         the loop; read this first
+loop.py            what every training shares; read this first
+stepper.py         what a loop asks of the thing that it trains
+trainer.py         the stepper for most models: down the gradient of a loss on batches
 train_config.py    its settings
 captured.py        a step as a CUDA graph
 early_stopping.py  when the validation loss no longer falls

@@ -2,12 +2,22 @@
 
 import sys
 import time
+from typing import Any, Protocol, Self
 
 REFRESH = 0.2  # seconds between updates of the bar
 PLAIN_EVERY = 10.0  # seconds between plain lines
 
 
-def progress(total: int, done: int = 0, unit: str = "tokens"):
+class Progress(Protocol):
+    """What a loop tells of itself: each step, and a message now and then. A context manager."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: Any) -> None: ...
+    def update(self, step: int, loss: float, speed: float) -> None: ...
+    def message(self, text: str) -> None: ...
+
+
+def progress(total: int, done: int = 0, unit: str = "tokens") -> Progress:
     """A TerminalProgress if standard output is a terminal, else PlainProgress, at `done` of `total` steps.
 
     unit  what the speed is measured in, for a second

@@ -4,7 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
+import nn
 from models.errors import UserError
+from nn.optim import AdamW, Optimizer
+from nn.optim.lr_scheduler import LinearWarmupCosine
+from nn.utils import decay_groups
 
 
 @dataclass
@@ -62,6 +66,15 @@ class TrainConfig:
         _check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
         self.betas = tuple(self.betas)
         _check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+
+    def optimizer(self, model: nn.Module) -> AdamW:
+        """The optimiser of these settings: AdamW, which lets matrices decay and leaves biases and gains alone."""
+        return AdamW(decay_groups(model.parameters(), self.weight_decay), lr=self.learning_rate, betas=self.betas)
+
+    def schedule(self, optimizer: Optimizer) -> LinearWarmupCosine:
+        """The learning rates of these settings: up in a line, then down half a cosine."""
+        warmup_steps = min(self.warmup_steps, self.steps // 2)
+        return LinearWarmupCosine(optimizer, warmup_steps, self.steps, self.min_learning_rate)
 
 
 PRECISIONS = get_args(get_type_hints(TrainConfig)["precision"])

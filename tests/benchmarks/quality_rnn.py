@@ -54,7 +54,7 @@ def our_side(weights, train, validation, epochs):
     trainer = Trainer(model, batches, config, validation=validation, loss=CarriedState(), quiet=True)
     for epoch in range(1, epochs + 1):
         started = time.process_time()
-        trainer.config.steps = epoch * batches.windows  # stop here; the schedule was made for all of them
+        trainer.steps = epoch * batches.windows  # stop here; the schedule was made for all of them
         loss = trainer.run().loss
         yield time.process_time() - started, trainer.evaluate(), loss
 

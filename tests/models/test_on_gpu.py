@@ -94,14 +94,14 @@ def test_a_step_copies_the_batch_in_and_the_losses_out(accumulation, tmp_path):
     with fake_cupy.installed() as cupy:
         run = trainer(tmp_path, "cuda", config)
         run.directory, counts = None, []
-        step = run.optimizer.step
+        step = run.stepper.optimizer.step
 
         def count():
             step()
             counts.append(dict(cupy.copies))
             cupy.copies.clear()
 
-        run.optimizer.step = count
+        run.stepper.optimizer.step = count
         run.run()
     # inputs and targets of each batch in, loss and norm out together
     assert counts[1:] == [{"to device": 2 * accumulation, "to host": 1}] * 5
@@ -172,15 +172,15 @@ def test_precisions_train_to_nearly_the_same_loss(precision, device, tmp_path, c
 def test_float16_goes_on_from_its_factor_and_gives_up_below_one(tmp_path):
     config = replace(CONFIG, precision="float16")
     begun = trainer(tmp_path, "cpu", config)
-    begun.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-25)  # infinite at once; two steps are left out
+    begun.stepper.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-25)  # infinite at once; two steps are left out
     stop_after(begun, 4)
     assert [r["grad_norm"] is None for r in read_log(tmp_path / "log.jsonl")][:3] == [True, True, False]
     checkpoint = load_checkpoint(tmp_path)
     resumed = trainer(tmp_path, "cpu", config, model=checkpoint.model)
     resumed.resume(checkpoint)
-    assert resumed.scaler.get_scale() == begun.scaler.get_scale() < 2**60
-    resumed.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-60)
-    resumed.scaler.load_state_dict(resumed.scaler.state_dict() | {"scale": 1.0})
+    assert resumed.stepper.scaler.get_scale() == begun.stepper.scaler.get_scale() < 2**60
+    resumed.stepper.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-60)
+    resumed.stepper.scaler.load_state_dict(resumed.stepper.scaler.state_dict() | {"scale": 1.0})
     resumed.loss = lambda model, batch: model(*batch)[1] * 1e30
     with pytest.raises(UserError, match=r"the gradient's norm became (inf|nan)"):
         resumed.run()

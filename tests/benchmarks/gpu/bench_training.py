@@ -39,7 +39,8 @@ def our_step(sizes: dict, batch: int, options: Options, as_graph: bool):
     training = TrainConfig(precision="bfloat16", batch_size=batch, cuda_graph=as_graph, learning_rate=1e-4)
     trainer = Trainer(GPT(config).cuda(), iter(()), training, quiet=True)
     data = [pair(sizes, batch)]
-    update = trainer._replay if as_graph else trainer._update
+    steps = trainer.stepper
+    update = steps._replay if as_graph else steps._update
     return lambda: update(data)
 
 

@@ -63,14 +63,14 @@ def test_resumed_equals_unbroken(body, stop, tmp_path):
     whole = start(tmp_path / "whole")
     whole.run()
     first = start(tmp_path / "broken")
-    loss = first.loss
+    loss = first.stepper.loss
 
     def interrupted(model, batch):
         if first.step == stop - 1 and model.training:
             os.kill(os.getpid(), signal.SIGINT)
         return loss(model, batch)
 
-    first.loss = interrupted
+    first.stepper.loss = interrupted
     assert first.run().signal == signal.SIGINT
     checkpoint = load_checkpoint(tmp_path / "broken")
     assert checkpoint.state["step"] == stop

@@ -57,15 +57,15 @@ def test_an_interrupted_demo_goes_on(tmp_path, capsys, monkeypatch):
 
         def interrupted(trainer):
             monkeypatch.setattr(demo.Trainer, "run", loss)
-            original = trainer.loss
+            original = trainer.stepper.loss
 
             def killing_loss(model, batch):
                 if trainer.step == 4 and model.training:
-                    trainer.loss = original
+                    trainer.stepper.loss = original
                     os.kill(os.getpid(), signal.SIGINT)
                 return original(model, batch)
 
-            trainer.loss = killing_loss
+            trainer.stepper.loss = killing_loss
             return loss(trainer)
 
         monkeypatch.setattr(demo.Trainer, "run", interrupted)

@@ -78,18 +78,18 @@ def test_resume_goes_on(name, text, tmp_path, capsys):
     """Bit for bit at one thread: stopped after two epochs, with the learning rates of the longer run."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run(name, text, whole, "--threads", "1", "--epochs", "4")
-    from models.tasks import word_vectors as vectors
+    from models.training import loop
 
-    real = vectors.save_checkpoint
+    real = loop.save_checkpoint
     state = {}
 
-    def save(directory, model, tokenizer, optimizer, given):
+    def save(directory, model, tokenizer, optimizer, given, *rest):
         if given["step"] <= 2:
             state["step"] = given["step"]
-            real(directory, model, tokenizer, optimizer, given)
+            real(directory, model, tokenizer, optimizer, given, *rest)
 
     with pytest.MonkeyPatch.context() as patch:  # a run that is killed after its second epoch
-        patch.setattr(vectors, "save_checkpoint", save)
+        patch.setattr(loop, "save_checkpoint", save)
         run(name, text, broken, "--threads", "1", "--epochs", "4")
     assert state["step"] == 2
     assert train.main([name, "--out", str(broken), "--resume", "--threads", "1"]) == 0

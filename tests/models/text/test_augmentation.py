@@ -61,7 +61,7 @@ def test_synonyms_in_training(tmp_path):
     classifier.build(texts, labels)
     drawn = classifier.trainer(
         (texts, labels), (texts, labels), FitConfig(synonym_rate=0.9, vectors=str(tmp_path / "vectors.txt"))
-    ).batches
+    ).stepper.batches
     changed = {tuple(row[row != classifier.config.pad_id]) for row in next(drawn)[0]}
     assert len(changed) > 5
 

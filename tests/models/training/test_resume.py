@@ -22,6 +22,8 @@ from models.training.log import read_log
 from models.training.progress import Silence
 from models.training.trainer import TrainConfig, Trainer
 from models.weights.checkpoint import load_checkpoint
+from nn.optim import SGD
+from nn.optim.lr_scheduler import StepLR
 
 IDS = np.random.default_rng(0).integers(0, 256, 3000)
 MODEL = GPTConfig(vocab_size=256, context_length=8, num_layers=2, num_heads=2, embedding_dim=16, dropout=0.2)
@@ -105,14 +107,14 @@ def test_a_run_continues_from_an_older_checkpoint(crash_in, resumes_from, tmp_pa
 
 def _run_until(trainer, step, then):
     """Train, and in the middle of a step do something, once."""
-    loss, pending = trainer.loss, [then]
+    loss, pending = trainer.stepper.loss, [then]
 
     def interrupted_loss(model, batch):
         if trainer.step == step - 1 and model.training and pending:
             pending.pop()()
         return loss(model, batch)
 
-    trainer.loss = interrupted_loss
+    trainer.stepper.loss = interrupted_loss
     trainer.run()
 
 
@@ -121,9 +123,9 @@ def test_a_run_goes_on_with_other_settings(tmp_path):
     longer = TrainConfig(steps=6, batch_size=3, learning_rate=0.01, weight_decay=0.5, betas=(0.5, 0.6))
     trainer = resume(tmp_path / "run", longer)
     assert trainer.step == 3
-    assert [group["weight_decay"] for group in trainer.optimizer.param_groups] == [0.5, 0.0]
-    assert trainer.optimizer.param_groups[0]["betas"] == (0.5, 0.6)
-    assert trainer.optimizer.param_groups[0]["lr"] == trainer.schedule.lr_at(0.01, 3)
+    assert [group["weight_decay"] for group in trainer.stepper.optimizer.param_groups] == [0.5, 0.0]
+    assert trainer.stepper.optimizer.param_groups[0]["betas"] == (0.5, 0.6)
+    assert trainer.stepper.optimizer.param_groups[0]["lr"] == trainer.stepper.schedule.lr_at(0.01, 3)
     assert trainer.run().step == 6
 
 
@@ -146,14 +148,14 @@ def test_early_stopping_keeps_the_best_and_resumes(stop, tmp_path):
     """Best at step 4; patience ends the run at step 8, and a broken run is the same."""
     config = TrainConfig(steps=20, batch_size=3, eval_every=2, save_every=2, patience=2, seed=7)
     whole = start(tmp_path / "whole", config)
-    whole.loss = Overfitting(4)
+    whole.stepper.loss = Overfitting(4)
     assert whole.run().step == 8
     first = start(tmp_path / "broken", config)
-    first.loss = Overfitting(4)
+    first.stepper.loss = Overfitting(4)
     _run_until(first, stop, lambda: os.kill(os.getpid(), signal.SIGINT))
     second = resume(tmp_path / "broken", config)
-    second.loss = Overfitting(4)
-    second.loss.step = second.step
+    second.stepper.loss = Overfitting(4)
+    second.stepper.loss.step = second.step
     assert second.run().step == 8
     assert_same_runs(tmp_path / "whole", tmp_path / "broken")
     assert (tmp_path / "whole" / "best.safetensors").read_bytes() == (
@@ -268,3 +270,45 @@ def test_a_signal_between_two_steps_is_saved_too(tmp_path):
     trainer._progress = Show
     assert trainer.run().signal == signal.SIGINT
     assert load_checkpoint(tmp_path / "run").state["step"] == 4
+
+
+def test_any_optimizer_and_schedule_resume(tmp_path):
+    """Given to the Trainer, in groups of one's own: bit for bit too, and the moments of each group come back."""
+    config = TrainConfig(steps=9, batch_size=3, save_every=2, eval_every=4, seed=7)
+
+    def given(model, directory):
+        heads = [p for name, p in model.named_parameters() if "embedding" in name]
+        others = [p for name, p in model.named_parameters() if "embedding" not in name]
+        optimizer = SGD([{"params": heads, "lr": 0.01}, {"params": others}], lr=0.1, momentum=0.9)
+        batches = TokenBatches(IDS, config.batch_size, MODEL.context_length, config.seed)
+        return Trainer(
+            model, batches, config, optimizer=optimizer, schedule=StepLR(optimizer, 3, gamma=0.5),
+            tokenizer=ByteTokenizer(), directory=directory, log=directory / "log.jsonl", quiet=True,
+        )  # fmt: skip
+
+    for name, stops in (("whole", ()), ("broken", (4, 7))):
+        mg.manual_seed(config.seed)
+        trainer = given(GPT(MODEL), tmp_path / name)
+        for stop in stops:
+            _run_until(trainer, stop, lambda: os.kill(os.getpid(), signal.SIGINT))
+            mg.manual_seed(999)
+            checkpoint = load_checkpoint(tmp_path / name)
+            trainer = given(checkpoint.model, tmp_path / name)
+            trainer.resume(checkpoint)
+        assert trainer.run().step == 9
+        assert [group["lr"] for group in trainer.stepper.optimizer.param_groups] == [0.01 / 8, 0.1 / 8]
+    assert_same_runs(tmp_path / "whole", tmp_path / "broken")
+    with pytest.raises(UserError, match="the checkpoint's optimiser is SGD, this one AdamW"):
+        resume(tmp_path / "broken", config)
+
+
+def test_a_checkpoint_from_before_schedules_were_saved_resumes(tmp_path):
+    config = TrainConfig(steps=6, batch_size=3, save_every=3, seed=7)
+    start(tmp_path / "whole", config).run()
+    _run_until(start(tmp_path / "broken", config), 3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    checkpoint = load_checkpoint(tmp_path / "broken")
+    del checkpoint.state["schedule"]
+    trainer = _trainer(checkpoint.model, tmp_path / "broken", config, IDS)
+    trainer.resume(checkpoint)
+    trainer.run()
+    assert_same_runs(tmp_path / "whole", tmp_path / "broken")

@@ -260,7 +260,7 @@ def test_another_kind_of_model():
 def test_plain_lines_when_there_is_no_terminal(capsys):
     run = trainer(TrainConfig(steps=4, batch_size=4, eval_every=2), validation=[next(TokenBatches(IDS, 3, 8))])
     run.quiet, run.sample = False, lambda: "words"
-    run.config.sample_every = 3
+    run.sample_every = 3
     run.run()
     output = capsys.readouterr().out
     assert "step 1/4  loss" in output
