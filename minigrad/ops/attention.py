@@ -5,6 +5,7 @@ import math
 from minigrad import kernels, random
 from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.function import Function
 from minigrad.ops.activation import softmax
 from minigrad.ops.dropout import Dropout
@@ -86,14 +87,15 @@ def scaled_dot_product_attention(
     """softmax(scale·Q Kᵀ + mask) V over the last two dimensions.
 
     query (..., heads, queries, d), key (..., kv_heads, keys, d), value (..., kv_heads, keys, dv);
-    kv_heads may divide heads (grouped heads). One leading dimension or none, or several.
+    kv_heads may divide heads (grouped heads). No leading dimension, one or several; without heads, (time, d).
 
     attn_mask      boolean (True: may attend) or float (added to the scores), broadcast to (..., queries, keys)
     is_causal      query i sees keys 0..i; with causal_offset, 0..i + causal_offset (for a key/value cache)
     scale          1/√d by default
     dropout_p      probability of dropping an attention weight
 
-    A query that may attend to nothing gives 0.
+    A query that may attend to nothing gives 0. TypeError unless query, key and value have one floating dtype and the
+    mask is boolean or floating; ValueError for shapes that do not fit.
     """
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise ValueError(
@@ -101,38 +103,46 @@ def scaled_dot_product_attention(
         )
     if autocast_dtype() is not None:
         query, key, value = for_products(query, key, value)
+    _check_dtypes(query, key, value)
     lead = query.shape[:-2]
     q, k, v = (_four(x) for x in (query, key, value))
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or k.shape[:2] != v.shape[:2]:
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or key.shape[:-2] != value.shape[:-2]:
         raise ValueError(
             f"attention: query {query.shape}, key {key.shape}, value {value.shape}: query and key must agree in the "
             "last dimension, key and value in all others"
         )
-    if q.shape[0] != k.shape[0] or k.shape[1] == 0 or q.shape[1] % k.shape[1]:
+    heads_fit = q.shape[1] % k.shape[1] == 0 if k.shape[1] else q.shape[1] == 0
+    if query.shape[:-3] != key.shape[:-3] or not heads_fit:
         raise ValueError(
             f"attention: query {query.shape}, key {key.shape}: batches must agree and "
             "the key heads divide the query heads"
         )
-    if not 0 <= dropout_p < 1:
-        raise ValueError(f"attention: dropout_p={dropout_p}; expected 0 <= p < 1")
+    if not 0 <= dropout_p <= 1:
+        raise ValueError(f"attention: dropout_p={dropout_p}; expected a probability between 0 and 1")
     if is_causal and causal_offset is None:
         causal_offset = 0
     scale = 1 / math.sqrt(q.shape[-1] or 1) if scale is None else float(scale)
-    mask = attn_mask
-    if mask is not None:
-        if mask.ndim > query.ndim:
-            raise ValueError(f"attention: mask {mask.shape} has more dimensions than query {query.shape}")
-        full = (*lead, query.shape[-2], key.shape[-2])
-        if any(n not in (1, m) for n, m in zip(mask.shape[::-1], full[::-1], strict=False)):
-            raise ValueError(f"attention: mask {mask.shape} does not broadcast to {full}")
-        mask = _four(mask) if mask.ndim > 4 else reshape(mask, (1,) * (4 - mask.ndim) + mask.shape)
-    seed = random.next_seed() if dropout_p else 0
-    function = Attention(causal_offset, scale, dropout_p, seed)
+    mask = None if attn_mask is None else _four_mask(attn_mask, (*lead, query.shape[-2], key.shape[-2]))
+    dropped = dropout_p == 1  # every weight
+    seed = random.next_seed() if dropout_p and not dropped else 0
+    function = Attention(causal_offset, scale, 0.0 if dropped else dropout_p, seed)
     if isinstance(mask, Tensor) and mask.requires_grad:  # the kernels give no gradient for the mask
         out = function.composite(q, k, v, mask)
     else:
         out = function(q, k, v, mask)
+    if dropped:
+        array = unwrap(out)
+        out = where(array_module(array).ones((), bool), array.dtype.type(0), out)
     return out if query.ndim == 4 else reshape(out, *lead, *out.shape[-2:])
+
+
+def _check_dtypes(query, key, value) -> None:
+    dtypes = {unwrap(x).dtype for x in (query, key, value)}
+    if len(dtypes) > 1 or any(dtype.kind not in FLOATING for dtype in dtypes):
+        given = ", ".join(str(unwrap(x).dtype) for x in (query, key, value))
+        raise TypeError(
+            f"attention: query, key and value are {given}; expected one floating dtype, cast with .astype()"
+        )
 
 
 def _four(x):
@@ -142,3 +152,23 @@ def _four(x):
     lead = x.shape[:-3]
     heads = x.shape[-3] if x.ndim > 2 else 1
     return reshape(x, math.prod(lead), heads, *x.shape[-2:])
+
+
+def _four_mask(mask, full: tuple):
+    """A mask that broadcasts to full = (..., queries, keys) as one that broadcasts to (batch, heads, queries, keys)."""
+    dtype = unwrap(mask).dtype
+    if dtype.kind not in ("b" + FLOATING):
+        raise TypeError(
+            f"attention: the mask is {dtype}; expected bool (True: may attend) or floating (added to the scores)"
+        )
+    if mask.ndim > len(full):
+        raise ValueError(f"attention: mask {mask.shape} has more dimensions than the scores {full}")
+    if any(n not in (1, m) for n, m in zip(mask.shape[::-1], full[::-1], strict=False)):
+        raise ValueError(f"attention: mask {mask.shape} does not broadcast to {full}")
+    if mask.ndim <= 4 and len(full) <= 4:
+        return reshape(mask, (1,) * (4 - mask.ndim) + mask.shape)
+    mask = reshape(mask, (1,) * (len(full) - mask.ndim) + mask.shape)
+    batch, own = full[:-3], mask.shape[-3:]
+    if math.prod(mask.shape[:-3]) == 1:  # the same for every batch
+        return reshape(mask, 1, *own)
+    return reshape(expand(mask, *batch, *own), math.prod(batch), *own)

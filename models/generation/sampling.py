@@ -47,13 +47,17 @@ class Sampling:
         logits   (samples, vocabulary), of any floating dtype
         seen     (samples, vocabulary), True where a token has occurred in the sample
         uniform  (samples,), random numbers from [0, 1): all the randomness there is
+
+        Tokens with a logit of +inf are equally likely and leave nothing to the others. Raises UserError for a sample
+        that has NaN among its logits, or nothing but -inf.
         """
         logits = logits.astype(np.float64)
         if self.repetition_penalty != 1:
             logits = penalize_repetition(logits, seen, self.repetition_penalty)
+        _check(logits)
         if self.temperature == 0:
             return logits.argmax(axis=-1)
-        logits = logits / self.temperature
+        logits = divide_by_temperature(logits, self.temperature)
         if self.top_k is not None:
             logits = keep_top_k(logits, self.top_k)
         if self.top_p is not None:
@@ -61,12 +65,27 @@ class Sampling:
         return draw(probabilities(logits), uniform)
 
 
+def _check(logits: np.ndarray) -> None:
+    likeliest = logits.max(axis=-1)
+    if np.isnan(likeliest).any():
+        raise UserError("the model's logits hold NaN, so no token is the likeliest: are its weights damaged?")
+    if (likeliest == -math.inf).any():
+        raise UserError("every token has a logit of -inf: none may be chosen; allow one at least")
+
+
+def divide_by_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Logits over a temperature above 0, with the likeliest at 0: near 0 only those that tie with it are left."""
+    with np.errstate(over="ignore"):  # a quotient beyond the largest number is -inf
+        return _below_likeliest(logits) / temperature
+
+
 def penalize_repetition(logits: np.ndarray, seen: np.ndarray, penalty: float) -> np.ndarray:
     """Logits of tokens seen before divided by `penalty` if positive, times it if negative.
 
     Keskar et al. 2019, CTRL, section 4.1, in the usual form that lowers negative logits too.
     """
-    return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
+    with np.errstate(over="ignore"):  # ±inf, and still the largest or the smallest
+        return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
 def keep_top_k(logits: np.ndarray, k: int) -> np.ndarray:
@@ -93,9 +112,16 @@ def keep_top_p(logits: np.ndarray, p: float) -> np.ndarray:
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """softmax over the last axis; -inf gives 0."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    """softmax over the last axis; -inf gives 0, and several +inf equal shares."""
+    weights = np.exp(_below_likeliest(logits))
     return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def _below_likeliest(logits: np.ndarray) -> np.ndarray:
+    """logits - their maximum, without inf - inf: beside +inf, every finite logit is infinitely far below."""
+    likeliest = logits.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return np.where(logits == likeliest, 0.0, logits - likeliest)
 
 
 def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:

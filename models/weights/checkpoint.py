@@ -23,10 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import minigrad as mg
-from minigrad.tensor import to_numpy, unwrap
+from minigrad.io import from_bytes, to_bytes
+from minigrad.tensor import unwrap
 from models import registry
 from models.errors import UserError
 from models.text import tokenizers
@@ -160,14 +159,14 @@ def architecture_of(directory) -> str:
 def _contents(model, tokenizer, optimizer, state, best_weights, carried) -> Iterator[tuple[str, bytes]]:
     """The files one by one, so that they need not all be in memory at once; the one that vouches for them last."""
     header = {"format": FORMAT, "model": registry.name_of(model), "config": dataclasses.asdict(model.config)}
-    files = [(STATE, partial(_json, state or {})), (MODEL, lambda: _safetensors(model.state_dict()))]
+    files = [(STATE, partial(_json, state or {})), (MODEL, lambda: to_bytes(model.state_dict()))]
     if optimizer is not None:
         tensors, settings = _named_state(model, optimizer)
-        files.append((OPTIMIZER, lambda: _safetensors(tensors, {"settings": json.dumps(settings)})))
+        files.append((OPTIMIZER, lambda: to_bytes(tensors, {"settings": json.dumps(settings)})))
     if best_weights:
-        files.append((BEST, lambda: _safetensors(best_weights)))
+        files.append((BEST, lambda: to_bytes(best_weights)))
     if carried:
-        files.append((CARRIED, lambda: _safetensors(carried)))
+        files.append((CARRIED, lambda: to_bytes(carried)))
     if tokenizer is not None:
         files.append((TOKENIZER, lambda: _json(tokenizer.to_json())))
     digests = {}
@@ -219,13 +218,6 @@ def _optimizer_state(checkpoint: Checkpoint, optimizer) -> dict:
             for group in settings["param_groups"]
         ],
     }
-
-
-def _safetensors(tensors: dict, metadata: dict[str, str] | None = None) -> bytes:
-    from safetensors.numpy import save
-
-    arrays = {name: to_numpy(unwrap(value)) for name, value in tensors.items()}
-    return save({name: np.ascontiguousarray(x).reshape(x.shape) for name, x in arrays.items()}, metadata)
 
 
 def _json(value) -> bytes:
@@ -285,18 +277,13 @@ def _read_tokenizer(directory: Path, header: dict, config) -> Tokenizer | None:
 
 def _read_tensors(directory: Path, name: str, header: dict) -> tuple[dict, dict]:
     """The tensors of a file, and its metadata."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     data = _read(directory, name, header)
     try:
-        arrays = load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+        tensors = from_bytes(data)
+    except ValueError as error:
         raise UserError(f"{directory / name} is damaged: {error}") from None
     length = int.from_bytes(data[:8], "little")  # of the JSON header that every safetensors file begins with
-    return {key: mg.Tensor(array) for key, array in arrays.items()}, json.loads(data[8 : 8 + length]).get(
-        "__metadata__", {}
-    )
+    return tensors, json.loads(data[8 : 8 + length]).get("__metadata__", {})
 
 
 def _read(directory: Path, name: str, header: dict) -> bytes:

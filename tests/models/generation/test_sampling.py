@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.errors import UserError
-from models.generation.sampling import Sampling, draw, keep_top_k, keep_top_p, penalize_repetition, probabilities
+from models.generation.sampling import (
+    Sampling,
+    draw,
+    keep_top_k,
+    keep_top_p,
+    penalize_repetition,
+    probabilities,
+)
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 12))
 logits_arrays = shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=st.floats(-20, 20)))
@@ -139,3 +146,48 @@ def test_choose_leaves_float32_logits_alone():
 def test_options_that_make_no_sense(options, message):
     with pytest.raises(UserError, match=message):
         Sampling(**options)
+
+
+def chosen(row, uniform=0.5, **options) -> int:
+    logits = np.array([row])
+    return int(Sampling(**options).choose(logits, np.zeros(logits.shape, bool), np.array([uniform]))[0])
+
+
+@given(any_logits, st.sampled_from([1e-3, 1e-30, 1e-300, 5e-324]), st.floats(0, 0.99))
+def test_near_temperature_0_only_the_likeliest_are_drawn(logits, temperature, uniform):
+    seen = np.zeros(logits.shape, bool)
+    token = Sampling(temperature=temperature).choose(logits * 1000, seen, np.full(len(logits), uniform))
+    assert (logits[np.arange(len(logits)), token] == logits.max(-1)).all()
+
+
+@pytest.mark.parametrize("temperature", [0, 5e-324, 1e-30, 1.0, 1e308])
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"top_p": 0.5}, {"repetition_penalty": 1e308}])
+def test_infinite_logits(temperature, options):
+    inf = math.inf
+    assert chosen([0.0, inf, 5.0], temperature=temperature, **options) == 1
+    assert chosen([-inf, -inf, -3.0, -inf], temperature=temperature, **options) == 2
+    assert chosen([1.7e308, -1.7e308, -inf], temperature=min(temperature, 1), **options) == 0
+    for uniform in (0.0, 0.3, 0.99):
+        assert chosen([inf, 1e308, -inf, inf], uniform, temperature=temperature, **options) in (0, 3)
+
+
+def test_several_infinite_logits_share_the_probability():
+    np.testing.assert_array_equal(probabilities(np.array([[math.inf, 3.0, math.inf, -math.inf]])), [[0.5, 0, 0.5, 0]])
+
+
+@pytest.mark.parametrize("temperature", [0, 0.7])
+def test_logits_that_name_no_token(temperature):
+    with pytest.raises(UserError, match="hold NaN"):
+        chosen([0.0, math.nan, 1.0], temperature=temperature)
+    with pytest.raises(UserError, match="every token has a logit of -inf"):
+        chosen([-math.inf, -math.inf], temperature=temperature)
+
+
+def test_a_huge_vocabulary():
+    logits = np.zeros((1, 300_000), np.float32)
+    logits[0, 299_999] = 30
+    seen = np.zeros(logits.shape, bool)
+    assert Sampling(top_k=1).choose(logits, seen, np.array([0.999999])) == [299_999]
+    assert Sampling(top_p=0.9).choose(logits, seen, np.array([0.999999])) == [299_999]
+    flat = Sampling(top_p=0.5).choose(np.zeros((1, 300_000)), seen, np.array([1 - 2**-53]))
+    assert 149_990 < flat[0] < 150_010  # the fewest that hold half of the probability, the lower ids first
