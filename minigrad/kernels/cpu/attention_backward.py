@@ -25,7 +25,7 @@ from minigrad.kernels.cpu.attention_parts import (
     inline,
     load,
     load_transposed,
-    mask_bias,
+    masked,
     round_up,
     worker_function,
 )
@@ -123,10 +123,10 @@ def _copy(source, target):
 
 @inline
 def _mask_queries(mask, b, h, start, rows, key, columns, scores):
-    """Add the mask to scores (queries, keys)."""
+    """Apply the mask to scores (queries, keys)."""
     for i in range(rows):
         for j in range(columns):
-            scores[i, j] += mask_bias(mask, b, h, start + i, key + j)
+            scores[i, j] = masked(scores[i, j], mask, b, h, start + i, key + j)
 
 
 @inline

@@ -13,6 +13,8 @@ import numpy as np
 
 from minigrad.kernels.cpu import simd
 from minigrad.kernels.cpu.attention_parts import (
+    ALLOWED,
+    BIAS,
     INF,
     INNER,
     LANES,
@@ -28,7 +30,7 @@ from minigrad.kernels.cpu.attention_parts import (
     inline,
     load,
     load_transposed,
-    mask_bias,
+    masked,
     round_up,
     worker_function,
 )
@@ -156,17 +158,30 @@ def _add(s, l):
 
 @inline
 def _mask_keys(mask, b, h, start, rows, key, columns, scores):
-    """Add the mask to scores (keys, queries)."""
+    """Apply the mask to scores (keys, queries)."""
     if mask[1].strides[2] == 0 and mask[2].strides[2] == 0:  # the same for all queries: padding
         for j in range(columns):
-            bias = mask_bias(mask, b, h, start, key + j)
             line = span(scores, j * LINE, rows)
-            for i in range(rows):
-                line[i] += bias
+            if mask[0] == ALLOWED and not mask[1][b, h, start, key + j]:
+                _fill(line, -INF)
+            elif mask[0] == BIAS:
+                _add_to_all(line, mask[2][b, h, start, key + j])
         return
     for i in range(rows):
         for j in range(columns):
-            scores[j, i] += mask_bias(mask, b, h, start + i, key + j)
+            scores[j, i] = masked(scores[j, i], mask, b, h, start + i, key + j)
+
+
+@inline
+def _fill(x, value):
+    for i in range(x.size):
+        x[i] = value
+
+
+@inline
+def _add_to_all(x, value):
+    for i in range(x.size):
+        x[i] += value
 
 
 @inline
@@ -195,16 +210,17 @@ def _few_queries(worker, workers, q, k, v, mask, offset, scale, dropping, out, l
     batch, heads, query_time, _ = q.shape
     key_time = k.shape[2]
     group = heads // max(k.shape[1], 1)
-    line = np.empty(key_time, np.float32)
+    line, query = np.empty(key_time, np.float32), np.empty(q.shape[3], np.float32)
     for task in range(worker, batch * heads * query_time, workers):
         b, h, i = task // query_time // heads, task // query_time % heads, task % query_time
         visible = max(0, min(key_time, i + 1 + offset))
-        query = row(q, (b, h, i))
+        clear(query)
+        _add_scaled(row(q, (b, h, i)), scale, query)
         m, l = -INF, ZERO
         for j in range(visible):
-            line[j] = dot(query, row(k, (b, h // group, j))) * scale
+            line[j] = dot(query, row(k, (b, h // group, j)))
             if mask[0] != NO_MASK:
-                line[j] += mask_bias(mask, b, h, i, j)
+                line[j] = masked(line[j], mask, b, h, i, j)
         for j in range(visible):
             m = simd.maximum(m, line[j])
         shift = ZERO if m == -INF else m

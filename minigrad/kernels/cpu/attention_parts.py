@@ -59,12 +59,12 @@ def load_transposed(x, b, h, start, rows, scale, tile):
 
 
 @inline
-def mask_bias(mask, b, h, i, j):
-    """What the mask adds to a score."""
+def masked(score, mask, b, h, i, j):
+    """The score of query i and key j under the mask: -inf for a hidden key, even if the score is NaN."""
     kind, allowed, bias = mask
     if kind == BIAS:
-        return bias[b, h, i, j]
-    return ZERO if allowed[b, h, i, j] else -INF
+        return score + bias[b, h, i, j]
+    return simd.select(allowed[b, h, i, j], score, -INF)
 
 
 @inline

@@ -57,7 +57,7 @@ def _shift_add_max(products, bias, lengths, y, start):
     width, filters = products.shape[2:]
     for b in prange(len(products)):
         window, best = np.empty(filters, np.float32), np.full(filters, -np.inf, np.float32)
-        where = np.zeros(filters, np.float32)  # as floats, which vectorise with the rest; exact up to 2^24
+        where = np.full(filters, 1 - width, np.float32)  # as floats, which vectorise with the rest; exact up to 2^24
         for t in range(1 - width, lengths[b]):
             window[:] = ZERO
             for j in range(max(0, -t), min(width, lengths[b] - t)):
@@ -77,9 +77,9 @@ def _add(total, term):
 @simd.serial
 def _keep_maximum(window, t, best, where):
     for f in range(window.size):
-        not_larger = window[f] <= best[f]  # in this order NaN stays NaN
-        where[f] = simd.select(not_larger, where[f], t)
-        best[f] = simd.select(not_larger, best[f], window[f])
+        keep = (window[f] <= best[f]) | (best[f] != best[f])  # the first NaN is the maximum, as numpy's
+        where[f] = simd.select(keep, where[f], t)
+        best[f] = simd.select(keep, best[f], window[f])
 
 
 @simd.parallel

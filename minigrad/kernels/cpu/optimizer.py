@@ -20,7 +20,7 @@ from minigrad.kernels.cpu import simd
 from minigrad.kernels.reference import optimizer as reference
 
 CHUNK = 16384  # elements; fixed, so that a sum over chunks does not depend on the number of threads
-ONE = np.float32(1)
+ONE, ZERO = np.float32(1), np.float32(0)
 
 
 def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
@@ -149,6 +149,12 @@ def _chunk(addresses, sizes, k, array, start):
 # ---- the loops -----------------------------------------------------------------------------
 
 
+@simd.inline
+def _decayed(grad, param, weight_decay):
+    """grad + weight_decay·param; without decay grad, also where the parameter is infinite and 0·inf would be NaN."""
+    return grad + simd.select(weight_decay != ZERO, weight_decay * param, ZERO)
+
+
 @simd.parallel
 def _adamw(addresses, sizes, step_size, beta1, beta2, eps, correction, shrink, l2):
     array, start = _cut(sizes)
@@ -167,7 +173,7 @@ def _adamw_chunk(param, grad, exp_avg, exp_avg_sq, step_size, beta1, beta2, eps,
     shrink, l2 = np.float32(shrink), np.float32(l2)
     for j in range(param.size):
         p = param[j]
-        g = grad[j] + l2 * p
+        g = _decayed(grad[j], p, l2)
         m = exp_avg[j] + rest1 * (g - exp_avg[j])
         v = beta2 * exp_avg_sq[j] + rest2 * g * g
         exp_avg[j], exp_avg_sq[j] = m, v
@@ -190,17 +196,18 @@ def _sgd_chunk(param, grad, buffer, lr, momentum, damped, nesterov, weight_decay
     weight_decay = np.float32(weight_decay)
     if momentum == 0:
         for j in range(param.size):
-            param[j] -= lr * (grad[j] + weight_decay * param[j])
+            param[j] -= lr * _decayed(grad[j], param[j], weight_decay)
         return
     if first:
         for j in range(param.size):
-            buffer[j] = grad[j] + weight_decay * param[j]
+            buffer[j] = _decayed(grad[j], param[j], weight_decay)
     else:
         for j in range(param.size):
-            buffer[j] = momentum * buffer[j] + damped * (grad[j] + weight_decay * param[j])
-    on_buffer, on_grad = (momentum, ONE) if nesterov else (ONE, np.float32(0))
+            buffer[j] = momentum * buffer[j] + damped * _decayed(grad[j], param[j], weight_decay)
+    on_buffer = momentum if nesterov else ONE
     for j in range(param.size):
-        param[j] -= lr * (on_buffer * buffer[j] + on_grad * (grad[j] + weight_decay * param[j]))
+        ahead = simd.select(nesterov, _decayed(grad[j], param[j], weight_decay), ZERO)
+        param[j] -= lr * (on_buffer * buffer[j] + ahead)
 
 
 @simd.parallel

@@ -95,7 +95,7 @@ extern "C" __global__ void adamw(Table table, float step_size, float correction,
                                  float rest1, float beta2, float rest2, float eps, float l2) {
     if (numbers) step_size = numbers[0], correction = numbers[1], shrink = numbers[2];
     for_each<4>(table, [=](float &param, float grad, float &m, float &v) {
-        grad += l2 * param;
+        if (l2 != 0) grad += l2 * param;  // 0 times an infinite parameter would be NaN
         m += rest1 * (grad - m);
         v = beta2 * v + rest2 * grad * grad;
         param = param * shrink - step_size * m / (sqrtf(v) * correction + eps);
@@ -104,14 +104,16 @@ extern "C" __global__ void adamw(Table table, float step_size, float correction,
 
 // Lists: parameters, gradients.
 extern "C" __global__ void sgd(Table table, float lr, float weight_decay) {
-    for_each<2>(table, [=](float &param, float grad, float, float) { param -= lr * (grad + weight_decay * param); });
+    for_each<2>(table, [=](float &param, float grad, float, float) {
+        param -= lr * (weight_decay != 0 ? grad + weight_decay * param : grad);
+    });
 }
 
 // Lists: parameters, gradients, buffers.
 extern "C" __global__ void sgd_momentum(Table table, float lr, float momentum, float damped, bool nesterov,
                                         float weight_decay, bool first) {
     for_each<3>(table, [=](float &param, float grad, float &buffer, float) {
-        grad += weight_decay * param;
+        if (weight_decay != 0) grad += weight_decay * param;
         buffer = first ? grad : momentum * buffer + damped * grad;
         param -= lr * (nesterov ? grad + momentum * buffer : buffer);
     });

@@ -31,7 +31,8 @@ def embedding_backward(grad, ids, dweight, padding_idx):
     check_ids(ids, len(dweight))
     ids, grad = ids.reshape(-1), grad.reshape(ids.size, grad.shape[-1])
     if padding_idx is not None:
-        grad = grad * (ids != padding_idx)[:, None]
+        real = array_module(grad).where((ids != padding_idx)[:, None], grad, 0)  # not times 0, which keeps NaN
+        grad = real.astype(grad.dtype, copy=False)  # cupy's is float32 for bfloat16
     add_at(dweight, ids, grad)
     return dweight
 

@@ -250,6 +250,36 @@ def test_nan_reaches_exactly_its_row(backend, query_time):
 # ---- memory and repeatability --------------------------------------------------------------
 
 
+@EVERY
+@pytest.mark.parametrize("query_time", [2, 70])
+@pytest.mark.parametrize("value", [np.nan, INF, -INF], ids=str)
+@pytest.mark.parametrize("columns_only", [False, True])
+def test_a_hidden_key_may_hold_anything(backend, query_time, value, columns_only):
+    """A boolean mask hides the score, whatever it is: NaN - inf would be NaN. The values must be numbers."""
+    q, k, v, grad = inputs(1, 2, 2, query_time, 80, 16, 16)
+    k[:, :, 33] = value
+    mask = np.ones((1, 1, 1 if columns_only else query_time, 80), bool)
+    mask[..., 33] = False
+    out, lse = run(backend, "attention", q, k, v, mask, None, 0.3, 0.0, 5)
+    shown = np.arange(80) != 33
+    expected, expected_lse = reference.attention(q, k[:, :, shown], v[:, :, shown], None, None, 0.3, 0.0, 5)
+    close(out, expected, 1e-5)
+    close(lse, expected_lse, 1e-5)
+    _, dk, dv = run(backend, "attention_backward", grad, q, k, v, out, lse, mask, None, 0.3, 0.0, 5)
+    assert np.isfinite(dk).all()
+    assert (dk[:, :, 33] == 0).all()
+    assert (dv[:, :, 33] == 0).all()
+
+
+@pytest.mark.parametrize("query_time", [2, 10])
+def test_scores_do_not_overflow_before_they_are_scaled(query_time):
+    """q·k is 3.6e39, times the scale 3.6e3. (In CUDA C the product is scaled, and overflows.)"""
+    q, k, v, _ = inputs(1, 1, 1, query_time, 5, 4, 3)
+    q[...], k[...] = 3e19, 3e19
+    out, _ = run("numba", "attention", q, k, v, None, None, 1e-36, 0.0, 5)
+    assert np.isfinite(out).all()
+
+
 def test_memory_does_not_grow_with_the_square_of_the_length():
     arguments = (None, 0, 0.25, 0.0, 0)
 

@@ -76,6 +76,18 @@ def test_padding_does_not_matter(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_nan_is_the_maximum_and_the_first_one_stands(backend, place):
+    """It was lost if a window after it was whole."""
+    x, weight, bias, _, _ = problem(2, 9, 3, 4, 2)
+    x[0, place] = x[0, place + 1] = np.nan
+    y, start = run(backend, "conv1d_max", x, weight, bias, np.array([9, 9]))
+    assert np.isnan(y[0]).all()
+    assert np.isfinite(y[1]).all()
+    np.testing.assert_array_equal(start[0], place - 1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_only_what_is_needed(backend):
     x, weight, bias, lengths, grad = problem(2, 5, 3, 4, 2)
     _, start = run(backend, "conv1d_max", x, weight, bias, lengths)

@@ -65,6 +65,14 @@ def test_strides_and_integer_types(backend, integers):
 
 
 @pytest.mark.parametrize("backend", EVERY)
+@pytest.mark.parametrize("value", [np.nan, np.inf], ids=str)
+def test_padding_gets_nothing_from_any_gradient(backend, value):
+    grad = np.full((3, 4), value, np.float32)
+    dweight = run(backend, "embedding_backward", grad, np.array([1, 0, 1]), np.zeros((3, 4), np.float32), 1)
+    np.testing.assert_array_equal(dweight, [[value] * 4, [0] * 4, [0] * 4])
+
+
+@pytest.mark.parametrize("backend", EVERY)
 @pytest.mark.parametrize("bad", [65, -1, 10**12])
 def test_an_id_out_of_range_is_named(backend, bad):
     weight, ids, grad = problem(65, 128, (4, 8))

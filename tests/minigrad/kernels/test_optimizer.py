@@ -113,6 +113,36 @@ def test_sgd_follows_the_rule(backend, options):
 
 
 @pytest.mark.parametrize("backend", EVERY)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan], ids=str)
+def test_without_decay_a_parameter_out_of_range_does_not_reach_the_averages(backend, value):
+    """0 · inf is NaN: it must not be added to the gradient."""
+
+    def array(*numbers):
+        return np.array(numbers, np.float32)
+
+    for decay, decoupled in [(0.0, False), (0.1, True)]:
+        param, m, v = array(value, 1), array(0, 0), array(0, 0)
+        run(backend, "adamw", [param], [array(1, 1)], [m], [v], 1, 0.1, 0.9, 0.99, 1e-8, decay, decoupled)
+        np.testing.assert_allclose(m, 0.1, rtol=1e-5)
+        np.testing.assert_allclose(v, 0.01, rtol=1e-5)
+        np.testing.assert_array_equal(param[0], value)
+    for momentum, nesterov in [(0.0, False), (0.9, False), (0.9, True)]:
+        param, buffer = array(value, 1), array(1, 1)
+        buffers = [buffer] if momentum else []
+        run(backend, "sgd", [param], [array(1, 1)], buffers, 0.1, momentum, 0.0, nesterov, 0.0, False)
+        np.testing.assert_array_equal(param[0], value)
+        np.testing.assert_allclose(buffer, 1.9 if momentum else 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", EVERY)
+def test_an_infinite_gradient_moves_a_parameter_to_infinity(backend):
+    """And not to NaN, as 0 times the gradient would in the step without Nesterov's look-ahead."""
+    param, buffer = np.ones(2, np.float32), np.ones(2, np.float32)
+    run(backend, "sgd", [param], [np.array([np.inf, 1], np.float32)], [buffer], 0.1, 0.9, 0.0, False, 0.0, False)
+    np.testing.assert_allclose(param, [-np.inf, 0.81], rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", EVERY)
 def test_grad_norm_and_scale(backend):
     grads = arrays(0)
     exact = math.sqrt(sum(float((g.astype(float) ** 2).sum()) for g in grads))
