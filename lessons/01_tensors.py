@@ -105,7 +105,7 @@ plt.show()
 # %% [markdown]
 # ## Strides, derived
 #
-# Let the shape be $(n_0, n_1, \ldots, n_{d-1})$. To each dimension belongs a *stride*: how many
+# Let the shape be $(n_0, n_1, \ldots, n_{d-1})$. Each dimension has a *stride*: how many
 # places in memory lie between one index and the next. The element $(i_0, \ldots, i_{d-1})$ is at
 #
 # $$ \text{place} = \text{offset} + \sum_k i_k s_k $$
@@ -173,7 +173,7 @@ print("permute(2,0,1) ", mine.permute(2, 0, 1).shape, mine.permute(2, 0, 1).stri
 print("flip(1)        ", mine.flip(1).strides, "from place", mine.flip(1).offset)
 
 # %% [markdown]
-# Is it right? numpy counts strides in bytes; four bytes a number here.
+# Is it right? numpy counts strides in bytes; four bytes per number here.
 
 # %%
 theirs = np.arange(24, dtype=np.int32).reshape(2, 3, 4)
@@ -380,7 +380,7 @@ for name, distances in {"broadcasting": with_broadcasting, "a product": with_a_p
         distances(piece, known)
     seconds[name] = (time.perf_counter() - start) / 5 / (len(piece) * len(known))
 for name, each in seconds.items():
-    print(f"{name:13} {1e9 * each:10.1f} ns a pair")
+    print(f"{name:13} {1e9 * each:10.1f} ns per pair")
 
 # %% [markdown]
 # Now the classifier: the label of the nearest.

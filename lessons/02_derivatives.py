@@ -160,7 +160,7 @@ def sin(x):  # the chain rule
     return Dual(math.sin(x.value), math.cos(x.value) * x.slope)
 
 
-x = Dual(at, 1.0)  # the derivative of x by x is 1
+x = Dual(at, 1.0)  # the derivative of x with respect to x is 1
 y = x * sin(x * x)
 print(f"autodiff {y.slope:.15f}")
 print(f"by hand  {by_hand(at):.15f}")

@@ -37,7 +37,7 @@ rng = np.random.default_rng(0)
 # derivatives to the left.
 
 # %%
-nodes = {  # name: place, value, derivative of L by it (how they come about is the next section)
+nodes = {  # name: place, value, derivative of L with respect to it (how they come about is the next section)
     "a": ((0, 0), 2, 48),
     "b": ((0, 2), 3, 28),
     "c = a·b": ((2.4, 2), 6, 14),
@@ -154,7 +154,7 @@ def topological_order(root):
 
 
 def backward(root):
-    """Set .grad of every node behind root to the derivative of root by it."""
+    """Set .grad of every node that root was made from: root's derivative with respect to it."""
     order = topological_order(root)
     for node in order:
         node.grad = np.zeros_like(node.data)
@@ -199,7 +199,7 @@ print("w has shape", w.data.shape, "but its gradient", w.grad.shape)
 # gradient must be summed over the dimensions along which its value was repeated.
 #
 # That is work for the engine, once for all rules: `backward` brings each gradient to the shape of
-# its value. Besides, networks want two more operations. The rule of `@` is from lesson 2. A sum
+# its value. Networks also need two more operations. The rule of `@` is from lesson 2. A sum
 # hands its $g$ to everything that was summed.
 
 
@@ -214,7 +214,7 @@ def unbroadcast(gradient, shape):
 
 
 def backward(root):
-    """Set .grad of every node behind root to the derivative of root by it."""
+    """Set .grad of every node that root was made from: root's derivative with respect to it."""
     order = topological_order(root)
     for node in order:
         node.grad = np.zeros_like(node.data)
@@ -226,7 +226,7 @@ def backward(root):
 
 
 class Array(Value):
-    """A value that is an array: products and sums besides."""
+    """A value that is an array, with products and sums as well."""
 
     def __matmul__(self, other):
         A, B = self.data, other.data

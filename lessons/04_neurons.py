@@ -163,7 +163,7 @@ plt.show()
 # %% [markdown]
 # ## Its gradient, derived
 #
-# What does the loss ask of each logit? The derivative of $\ln \sum_j e^{x_j}$ by $x_i$ is, by the chain
+# What does the loss ask of each logit? The derivative of $\ln \sum_j e^{x_j}$ with respect to $x_i$ is, by the chain
 # rule, $e^{x_i} / \sum_j e^{x_j} = p_i$. That of $-x_t$ is $-1$ where $i = t$, else $0$. So
 #
 # $$ \frac{\partial L}{\partial x_i} = p_i - [i = t] $$
@@ -205,7 +205,7 @@ print("large logits:", cross_entropy(np.array([[800.0, 0.0]]), np.array([1]))[0]
 # %% [markdown]
 # ## The library's own
 #
-# The same few lines, with what a library must think of besides: classes to ignore, weights, rows of nothing
+# The same few lines, with what a library must also think of: classes to ignore, weights, rows of nothing
 # but $-\infty$. First the operation with its rule and, as `composite`, the same function in simple
 # operations; then the softmax that every faster kernel is compared with; then the layer.
 

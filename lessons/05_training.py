@@ -740,7 +740,7 @@ plt.show()
 # ## Answers
 #
 # **The bug.** `optimizer.zero_grad()` is missing. `backward` adds to `.grad`, so the gradients of all batches add
-# up for ever: $G_t = g_1 + \cdots + g_t$. Compare with momentum, $v \to \mu v + g$. It is momentum with $\mu = 1$: a
+# up forever: $G_t = g_1 + \cdots + g_t$. Compare with momentum, $v \to \mu v + g$. It is momentum with $\mu = 1$: a
 # ball without friction. It cannot rest at the bottom, it rolls through and up the other side. Is it *exactly* that?
 # Ask:
 

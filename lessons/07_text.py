@@ -513,10 +513,10 @@ assert np.array_equal(x[:, 1:], y[:, :-1])
 #
 # $$ e_i W = W_i $$
 #
-# so a lookup is a product with a matrix of zeros and ones, without the work. The gradient follows from the rule of
-# the product in lesson 2, $\frac{\partial L}{\partial W} = E^\top g$, where the rows of $E$ are the one-hot vectors
-# of a batch and $g$ is the gradient by the rows that were looked up. In words: *row $i$ of $W$ gets the sum of all
-# gradients of the places where $i$ was looked up.* This is called *scatter-add*.
+# so a lookup is a product with a matrix of zeros and ones, without the work. The gradient follows from the rule of the
+# product in lesson 2, $\frac{\partial L}{\partial W} = E^\top g$, where the rows of $E$ are the one-hot vectors of a
+# batch and $g$ is the gradient with respect to the rows that were looked up. In words: *row $i$ of $W$ gets the sum of
+# all gradients of the places where $i$ was looked up.* This is called *scatter-add*.
 
 # %%
 V, dim = 6, 3
@@ -556,7 +556,7 @@ show_source(Embedding, reference.embedding_backward)
 # the $V$ characters: an embedding, and nothing else. It is called a *bigram* model.
 #
 # What should its loss be? Cross-entropy is measured here in *bits*, that is with $\log_2$ instead of $\ln$: divide by
-# $\ln 2 = 0.693$. If it knows nothing: $\log_2 V$. The best it can do can be had without any training, by
+# $\ln 2 = 0.693$. If it knows nothing: $\log_2 V$. The best it can do can be computed without any training, by
 # counting: of all `t`, how many were followed by `h`? One is added to each count, so that no pair is impossible.
 
 
@@ -636,7 +636,7 @@ print(char_tokenizer.decode(written))
 # compared is the loss for each *character*: all bits that the new text costs, divided by its number of characters.
 
 # %%
-print("text     tokens      bits a token  bits a character")
+print("text     tokens      bits/token    bits/character")
 for language, old, new in (
     ("English", training_text, new_text),
     ("Chinese", chinese_training, chinese_new),

@@ -119,8 +119,8 @@ plt.show()
 #
 # $$ L = -\ln p(c \mid w) = \ln \sum_k e^{u_k \cdot v_w} - u_c \cdot v_w $$
 #
-# This is cross-entropy, and lesson 4 derived its gradient by the logits: $p_k - [k = c]$, what you said minus what
-# is true. The chain rule carries it to the vectors. The logit of $k$ is $u_k \cdot v_w$, so
+# This is cross-entropy, and lesson 4 derived its gradient with respect to the logits: $p_k - [k = c]$, what you said
+# minus what is true. The chain rule carries it to the vectors. The logit of $k$ is $u_k \cdot v_w$, so
 #
 # $$ \frac{\partial L}{\partial u_k} = (p_k - [k = c]) v_w $$
 #
@@ -521,7 +521,7 @@ print(
 )
 
 # %% [markdown]
-# A picture in two dimensions. 100 numbers a word must become two, and we want the two directions in which the points
+# A picture in two dimensions. 100 numbers per word must become two, and we want the two directions in which the points
 # vary most. With the vectors as rows of a matrix, less their mean, the singular value decomposition $X = U S R^\top$
 # lists directions by how much they vary, most first (*principal components*, PCA). The first two columns of $U S$ are
 # the places.
@@ -643,7 +643,7 @@ assert friends_share < smallest
 
 # %% [markdown]
 # **Small 1.** With $u = 0$ all products are 0 and all sigmoids ½. The gradient of $v$ is a sum of $u$, so zero, and
-# that of $u$ is $\pm v / 2$. If $v$ were zero too, both gradients would be zero for ever. **Small 2.** Two decisions
+# that of $u$ is $\pm v / 2$. If $v$ were zero too, both gradients would be zero forever. **Small 2.** Two decisions
 # for each of the four; and a chain, with 1, 2, 3, 4 and 4 decisions. **Small 3.** $(\sqrt{10} + 1) / 10 = 0.42$.
 # **Medium 5.** Small windows find words for the same place (*king, prince*), large ones the topic (*oil, barrels*).
 

@@ -258,7 +258,7 @@ e = (table_w[rows] * table_u[columns]).sum(1) + bias[rows, 0] + other_bias[colum
 by_hand = np.zeros_like(table_w)
 np.add.at(by_hand, rows, (weights * e)[:, None] * table_u[columns])
 assert np.allclose(by_hand, values[0].grad.numpy())
-print("the gradient by w, as derived:", np.abs(by_hand - values[0].grad.numpy()).max())
+print("the gradient with respect to w, as derived:", np.abs(by_hand - values[0].grad.numpy()).max())
 
 # %% [markdown]
 # ## How to judge: do they agree with people?
@@ -590,15 +590,15 @@ print(f"skip-gram, {first_list}: the friend {friends:.3f}, ours {spearman(cosine
 
 
 # %%
-def mended(x, y):
+def fixed(x, y):
     a, b = np.argsort(np.argsort(x)), np.argsort(np.argsort(y))
     return np.corrcoef(a, b)[0, 1]
 
 
 print("argsort:", np.argsort([0.3, 0.1, 0.2]), "ranks:", np.argsort(np.argsort([0.3, 0.1, 0.2])))
 untied = rng.random(len(cosines))
-assert np.isclose(mended(cosines, untied), spearman(cosines, untied), atol=1e-3)
-print(f"argsort of argsort: {mended(cosines, scores):.3f}")
+assert np.isclose(fixed(cosines, untied), spearman(cosines, untied), atol=1e-3)
+print(f"argsort of argsort: {fixed(cosines, scores):.3f}")
 
 # %% [markdown]
 # **Small 1.** $X_{ab} = 1 + 1 = 2$, $X_{aa} = 1/2 + 1/2 = 1$ (seen from either side), $X_{ac} = 1$, $X_{bc} = 1/2$.

@@ -297,7 +297,7 @@ print(f"linear SVM:          {accuracy(test_y, svm.predict(test_x)):.3f}")
 # A bag cannot tell "not good, bad" from "not bad, good". To read phrases, give each word a vector
 # (lesson 8) and let a small window slide over the text. A *filter* of width 3 has a weight for
 # each number in the window. It multiplies, adds up, and gives one number for each place: how much does
-# what stands here look like what I look for? Then only the strongest place counts. Kim's TextCNN (2014) has a hundred
+# what is here look like what I am looking for? Then only the strongest place counts. Kim's TextCNN (2014) has a hundred
 # filters of each of the widths 3, 4 and 5, and a linear layer that reads their answers.
 
 # %%

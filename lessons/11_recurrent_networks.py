@@ -81,7 +81,7 @@ plt.show()
 # %% [markdown]
 # ## The derivation: back-propagation through time
 #
-# Let $L$ be a loss that looks at the states $h_1, \ldots, h_T$, and write $a_t$ for what stands inside the $\tanh$.
+# Let $L$ be a loss that looks at the states $h_1, \ldots, h_T$, and write $a_t$ for what is inside the $\tanh$.
 # A state is used twice: by the loss at its own step, and by the next state. Lesson 3 says: used twice, so add.
 #
 # $$ \frac{\partial L}{\partial h_t} = g_t + W_{hh}^\top \frac{\partial L}{\partial a_{t+1}} $$
@@ -116,8 +116,8 @@ def rnn(x, h, W_ih, W_hh, b):
 
 
 def rnn_backward(g, x, states, W_ih, W_hh):
-    """Gradients by x, the initial state, W_ih, W_hh and b, for g (time, batch, hidden), those
-    by the states."""
+    """Gradients with respect to x, the initial state, W_ih, W_hh and b, given g (time, batch, hidden),
+    those with respect to the states."""
     dx, dW_ih, dW_hh, db = np.zeros_like(x), np.zeros_like(W_ih), np.zeros_like(W_hh), 0
     from_the_future = np.zeros_like(states[0])
     for t in reversed(range(len(x))):
@@ -151,7 +151,9 @@ theirs = (
 )
 assert np.allclose(states[1:], output.detach().numpy())
 for name, a, c in zip(("x", "h0", "W_ih", "W_hh", "b"), ours, theirs):
-    print(f"gradient by {name}: ours and the library's differ by {np.abs(a - c.numpy()).max():.0e}")
+    print(
+        f"gradient with respect to {name}: ours and the library's differ by {np.abs(a - c.numpy()).max():.0e}"
+    )
     assert np.allclose(a, c.numpy())
 
 # %% [markdown]
@@ -204,9 +206,9 @@ print(
 # $0.9^{100} = 0.00003$. The past is not forgotten forwards: it is *not learnt from*, because its gradient vanishes.
 # With $\sigma_1$ above 1 the bound allows the opposite: the gradient may explode.
 #
-# Measure it. An orthogonal matrix turns vectors and stretches none, so all singular values of $s$ times an
-# orthogonal matrix are $s$. We let the loss look at the last state only, and ask how large its gradient by the
-# input at each earlier step is.
+# Measure it. An orthogonal matrix turns vectors and stretches none, so all singular values of $s$ times an orthogonal
+# matrix are $s$. We let the loss look at the last state only, and ask how large its gradient with respect to the input
+# at each earlier step is.
 
 # %%
 size, steps = 64, 60

@@ -148,14 +148,15 @@ plt.show()
 #
 # $$ \frac{\partial c_t}{\partial c_{t-k}} = f_t \odot f_{t-1} \odot \cdots \odot f_{t-k+1} $$
 #
-# (there are detours through $h$ and the gates besides, which behave as in lesson 11). If the forget gates stay open,
+# (there are also detours through $h$ and the gates, which behave as in lesson 11). If the forget gates stay open,
 # near 1, so does the product. And the network itself decides, number by number, when to keep and when to forget.
 
 # %% [markdown]
 # ## The way back, derived
 #
-# Let $dh$ be the gradient by $h_t$, and $dc$ that by $c_t$ which comes along the road from the future. First, $h_t$
-# depends on $c_t$, so more is added to $dc$; the slope of $\tanh(c)$ is $1 - \tanh^2(c)$:
+# Let $dh$ be the gradient with respect to $h_t$, and $dc$ the part of that with respect to $c_t$ which comes along the
+# road from the future. First, $h_t$ depends on $c_t$, so more is added to $dc$; the slope of $\tanh(c)$ is
+# $1 - \tanh^2(c)$:
 #
 # $$ dc \to dc + dh \odot o \odot (1 - \tanh^2(c_t)) $$
 #
@@ -163,7 +164,7 @@ plt.show()
 #
 # $$ do = dh \odot \tanh(c_t) \qquad di = dc \odot g \qquad dg = dc \odot i \qquad df = dc \odot c_{t-1} $$
 #
-# And through the bends to what stands inside them. The slope of $\sigma$ is $\sigma (1 - \sigma)$, of $\tanh$ again
+# And through the bends to what is inside them. The slope of $\sigma$ is $\sigma (1 - \sigma)$, of $\tanh$ again
 # $1 - \tanh^2$. From there on it is a linear layer, as in lesson 11. What goes back along the road is $dc \odot f$.
 
 # %% [markdown]
@@ -186,7 +187,7 @@ def lstm_step(x, h, c, W_ih, W_hh, b):
 
 
 def lstm_step_backward(dh, dc, kept, W_ih, W_hh):
-    """Gradients by x, h, c, W_ih, W_hh and b, for those by the next h and c."""
+    """Gradients with respect to x, h, c, W_ih, W_hh and b, given those with respect to the next h and c."""
     x, h, c, i, f, g, o, new = kept
     dc = dc + dh * o * (1 - np.tanh(new) ** 2)
     di, df, dg, do = dc * g, dc * c, dc * i, dh * np.tanh(new)
@@ -208,7 +209,9 @@ their_h, their_c = cell(tensors[0], tuple(tensors[1:]))
 theirs = [t.grad for t in tensors] + [cell.weight_ih.grad, cell.weight_hh.grad, cell.bias_ih.grad]
 assert np.allclose(next_h, their_h.detach().numpy())
 for name, a, t in zip(("x", "h", "c", "W_ih", "W_hh", "b"), ours, theirs):
-    print(f"gradient by {name}: ours and nn.LSTMCell's differ by {np.abs(a - t.numpy()).max():.0e}")
+    print(
+        f"gradient with respect to {name}: ours and nn.LSTMCell's differ by {np.abs(a - t.numpy()).max():.0e}"
+    )
     assert np.allclose(a, t.numpy())
 
 # %% [markdown]
@@ -265,9 +268,9 @@ for layer in (nn.LSTM(3, 4, dtype="float64"), nn.GRU(3, 4, dtype="float64")):
 # %% [markdown]
 # ## The reach of the gradient, and the forget gate's first bias
 #
-# Lesson 11's measurement once more: a loss that sees the last state only, and the size of its gradient by each earlier
-# input. Before any training the gate's weights are small, so $f \approx \sigma(b_f)$ with the bias $b_f$ that we
-# choose:
+# Lesson 11's measurement once more: a loss that sees the last state only, and the size of its gradient with respect to
+# each earlier input. Before any training the gate's weights are small, so $f \approx \sigma(b_f)$ with the bias $b_f$
+# that we choose:
 #
 # | $b_f$ | $f = \sigma(b_f)$ | $f^{60}$ |
 # |---|---|---|
@@ -290,7 +293,7 @@ def set_forget_bias(lstm, value):
 
 
 def reach(network, steps=60):
-    """The size of the gradient by the input k steps before the last, for k = 0, 1, ..., as a
+    """The size of the gradient with respect to the input k steps before the last, for k = 0, 1, ..., as a
     share of the first."""
     inputs = mg.tensor(0.2 * rng.standard_normal((steps + 1, 16, 8)), requires_grad=True)
     output, _ = network(inputs)
@@ -563,7 +566,7 @@ print(f"accuracy at {T} digits: ours {right:.2f}, his {wrong:.2f}")
 #
 # **Small** (5 minutes each)
 #
-# 1. Which values of $i$, $f$ and $o$ make an LSTM cell keep its number for ever, unseen? Which make it a plain
+# 1. Which values of $i$, $f$ and $o$ make an LSTM cell keep its number forever, unseen? Which make it a plain
 #    network with two $\tanh$?
 # 2. PyTorch has two biases for each gate, and someone sets the forget quarter of both to 1. What is $f$ at the start?
 # 3. A model has 1.2 bits per character, another 4.9 bits per word. The words have 5.1 characters on
@@ -572,7 +575,7 @@ print(f"accuracy at {T} digits: ours {right:.2f}, his {wrong:.2f}")
 # **Medium** (20 minutes each)
 #
 # 4. Give the GRU of the memory task a first $z$ near 1. Which *third* of which bias is it? Does it now remember
-#    60 digits? And the LSTM 80, if its input gate starts nearly shut besides, with the bias $-\ln(T - 1)$?
+#    60 digits? And the LSTM 80, if its input gate starts nearly shut as well, with the bias $-\ln(T - 1)$?
 # 5. Draw the mean forget gate of each of the 256 numbers of the trained English model on a page of text, sorted. How
 #    many have learnt to keep for more than 20 steps? (Karpathy, Johnson & Fei-Fei 2015 look at single cells.)
 # 6. Train the English model on words of `WordTokenizer`, with the same number of weights. Compare in bits per

@@ -285,7 +285,7 @@ def attention(Q, K, V):
 
 
 def attention_backward(G, Q, K, V):
-    """Gradients by Q, K and V from that by the contexts, G."""
+    """Gradients with respect to Q, K and V from that with respect to the contexts, G."""
     contexts, weights = attention(Q, K, V)
     to_scores = weights * (G @ V.T - (G * contexts).sum(1, keepdims=True))
     return to_scores @ K, to_scores.T @ Q, weights.T @ G
@@ -543,7 +543,7 @@ plt.show()
 #
 # **Small** (5 minutes each)
 #
-# 1. All keys are equal. What are the weights, and what is the gradient by the query?
+# 1. All keys are equal. What are the weights, and what is the gradient with respect to the query?
 # 2. Show with a pencil that $\sum_j \frac{\partial L}{\partial s_j} = 0$. Which property of softmax does it express?
 # 3. How many numbers does additive attention compute for 50 queries, 60 keys and a hidden size of 128, and how many
 #    products of two numbers does the dot product take with $d = 128$?

@@ -269,7 +269,7 @@ print("layer norm: the derived gradient is the library's")
 
 # %%
 def gradients_of_layers(depth, norm_first):
-    """The size of the gradient by each layer's linear2.weight, and of the stream after each
+    """The size of the gradient with respect to each layer's linear2.weight, and of the stream after each
     layer, at the start."""
     mg.manual_seed(3)
     options = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first}
@@ -300,7 +300,7 @@ for name, norm_first in (("pre-norm", True), ("post-norm", False)):
     right.semilogx(depths, last[name], marks, label=name)
     print(f"{name}: the stream after the last layer has size {measured[-1][1][-1]:.2f}")
 left.set_xlabel(f"layer, of {depths[-1]}")
-left.set_ylabel("gradient by its last matrix")
+left.set_ylabel("gradient with respect to its last matrix")
 right.set_xlabel("number of layers")
 right.set_ylabel("the same, of the last layer")
 right.set_xticks(depths, depths)
@@ -374,7 +374,7 @@ print(
 
 # %%
 def who_sees_whom(function, source):
-    """Size of the derivative of each output (time, d) by each input (time, d): (outputs,
+    """Size of the derivative of each output (time, d) with respect to each input (time, d): (outputs,
     inputs)."""
     source = mg.tensor(source, requires_grad=True)
     output = function(source)
@@ -421,7 +421,7 @@ print("largest derivative with respect to a later letter:", np.triu(causal_seen,
 
 # %% [markdown]
 # White is exactly zero. In the first picture the last two *columns* are white but for the diagonal: nobody looks at
-# padding, and what stands on the diagonal is the stream, which carries each letter past the attention.
+# padding, and what is on the diagonal is the stream, which carries each letter past the attention.
 
 # %% [markdown]
 # ## The library's own
@@ -662,7 +662,7 @@ for text, written in zip(new_texts[:3], translate(friends, new_texts[:3])):
 # ## Answers
 #
 # **The bug.** The mask is off by one: `triu(…, 2)` hides what is two or more places ahead, so letter $t$ sees
-# place $t + 1$. What stands there? The decoder is given the answer *shifted by one*, so place $t + 1$ holds the
+# place $t + 1$. What is there? The decoder is given the answer *shifted by one*, so place $t + 1$ holds the
 # very letter that place $t$ must predict. It learns to copy. When it translates, that place is not yet written,
 # and it has learnt nothing else. A loss that is too good is a bug until proved otherwise. The picture of who
 # sees whom shows it at once:
@@ -670,7 +670,7 @@ for text, written in zip(new_texts[:3], translate(friends, new_texts[:3])):
 
 # %%
 def sees(model):
-    """Largest derivative of an answer's letter by a later place, of the model's decoder."""
+    """Largest derivative of an answer's letter with respect to a later place, of the model's decoder."""
     memory = mg.tensor(rng.standard_normal((1, 5, sizes["d"])).astype("float32"))
 
     def decode(x):

@@ -411,7 +411,7 @@ print(
 # **Entry 2, one batch.** Can it learn 16 windows by heart? If not, there is a bug, and no amount of data will help.
 
 # %%
-same = iter(lambda: (x.numpy(), y.numpy()), None)  # the same batch for ever
+same = iter(lambda: (x.numpy(), y.numpy()), None)  # the same batch forever
 by_heart = train(make_gpt(*size), 150 if not fast() else 30, 0.01, batches=same)
 print(f"one batch again and again: {by_heart[0]:.2f} at first, {by_heart[-1]:.2f} at the end")
 

@@ -136,8 +136,8 @@ plt.show()
 #
 # $$ H = \ln Z - \beta m $$
 #
-# The derivative of $\ln Z$ by $\beta$ is $m$ (compare lesson 4). That of $m$ is the variance of the logits, call it
-# $v = \sum_i p_i (x_i - m)^2$. So $dH / d\beta = m - m - \beta v = -\beta v$. With the chain rule and
+# The derivative of $\ln Z$ with respect to $\beta$ is $m$ (compare lesson 4). That of $m$ is the variance of the
+# logits, call it $v = \sum_i p_i (x_i - m)^2$. So $dH / d\beta = m - m - \beta v = -\beta v$. With the chain rule and
 # $d\beta / dT = -1 / T^2$
 #
 # $$ \frac{dH}{dT} = \frac{v}{T^3} $$

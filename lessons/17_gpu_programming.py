@@ -132,7 +132,7 @@ if device:
 
 # %% [markdown]
 # 1,000 is no multiple of 256, so the last block has 24 threads too many: the *tail*. The `if` sends them
-# home. Without it they write behind the end of `z`, on a GPU into whatever array happens to lie there. The
+# home. Without it they write past the end of `z`, on a GPU into whatever array happens to lie there. The
 # emulator puts a guarded zone around each array, and tells.
 
 # %%
@@ -194,7 +194,7 @@ lane = np.arange(32)
 
 
 def transactions(addresses):
-    """How many lines of 128 bytes a warp's load touches."""
+    """How many lines of 128 bytes one load of a warp touches."""
     return len(np.unique(np.asarray(addresses) // 128))
 
 
@@ -235,7 +235,7 @@ plt.show()
 # That is half a multiply-add for each number loaded. Call this ratio the **intensity** $I$.
 #
 # A multiply-add is 2 operations and a float 4 bytes. So a kernel of intensity $I$ does $2I / 4$ operations
-# for each byte, and memory that delivers $B$ bytes a second allows at most
+# for each byte, and memory that delivers $B$ bytes per second allows at most
 #
 # $$ \text{speed} \le \min(\text{peak}, \frac{I}{2} \cdot B) $$
 #
@@ -389,13 +389,13 @@ show_source(f"{CUDA}/matmul_fp32.cu:matmul_warp_tile")
 # %% [markdown]
 # Now count. For each step, what does a warp read from shared memory in one round along $k$, and how many
 # multiply-adds does each lane do with it? `x` and `y` say where in the block's tile a lane's elements begin.
-# A load of 16 bytes a lane is served in four parts of 8 lanes, each in one turn if there is no conflict. Four
+# A load of 16 bytes per lane is served in four parts of 8 lanes, each in one turn if there is no conflict. Four
 # multiply-adds for each turn are the peak.
 
 
 # %%
 def turns_of_four(words):
-    """The same for 16 bytes a lane, `words` being the first of each lane's four."""
+    """The same for 16 bytes per lane, `words` being the first of each lane's four."""
     return sum(turns((part[:, None] + np.arange(4)).ravel()) for part in words.reshape(4, 8))
 
 
@@ -811,10 +811,10 @@ if emulated:
 loop = "sum += a_tile[y][q] * b_tile[q][x];\n"
 repaired = PLANTED.replace(loop, loop + "        __syncthreads();\n")
 if emulated:
-    mended = max(error_of(repaired, k) for k in (16, 64))
-    print(f"with the barrier: largest error {mended:.0e}")
+    fixed = max(error_of(repaired, k) for k in (16, 64))
+    print(f"with the barrier: largest error {fixed:.0e}")
     print(report_on(repaired).splitlines()[-1])
-    assert mended < 1e-4 < wrong[64, "forward"]
+    assert fixed < 1e-4 < wrong[64, "forward"]
     assert "race" in report
 
 # %% [markdown]

@@ -46,7 +46,7 @@ for tokens in (1024, 4096, 16384, 65536):
 # gradient. Can we have $O$ without them?
 
 # %% [markdown]
-# ## What stands in the way
+# ## What is in the way
 #
 # If there were no softmax, it would be easy: $(Q K^\top) V$ is a sum over keys, and a sum can be added up
 # piece by piece. The softmax of a row of scores $x_1, \ldots, x_n$ looks as if it needed the whole row,
@@ -122,7 +122,7 @@ plt.show()
 #
 # A new score is the piece $(x, 1)$. In which order pieces are joined makes no difference, so 32 lanes of a
 # warp may take a part of the row each and join their pairs at the end. That is `Online` in the library, where
-# a row that is all $-\infty$ is taken care of besides:
+# a row that is all $-\infty$ is taken care of as well:
 
 # %%
 CUDA = "minigrad/kernels/cuda"
@@ -177,7 +177,7 @@ print(f"{computed} of {tiles**2} tiles are computed: for many tiles, half")
 #
 # $$ \text{lse} = \ln \sum_j e^{x_j} = m + \ln l $$
 #
-# a single number a row, in which $m$ and $l$ are both contained. The gradient will want it.
+# a single number per row, in which $m$ and $l$ are both contained. The gradient will want it.
 
 
 # %%
@@ -229,7 +229,7 @@ for causal in (False, True):
 # %% [markdown]
 # ## The gradient, derived
 #
-# Training needs $dQ$, $dK$ and $dV$ from $dO$, the gradient of the loss by the output. (Here $dX$ is short
+# Training needs $dQ$, $dK$ and $dV$ from $dO$, the gradient of the loss with respect to the output. (Here $dX$ is short
 # for $\partial L / \partial X$.) From $O = P V$, a matrix product:
 #
 # $$ dV = P^\top dO \qquad dP = dO \, V^\top $$
@@ -313,7 +313,7 @@ for causal in (False, True):
 # ## Memory, counted and measured
 #
 # What does each version hold at most? The naive one at least $S$ and $P$, $2 T^2$ numbers, and for the
-# gradient it must keep $T^2$ of them. Ours keeps the output and one number a row, $T d + T$, and while it
+# gradient it must keep $T^2$ of them. Ours keeps the output and one number per row, $T d + T$, and while it
 # runs a few tiles. Python's `tracemalloc` counts what numpy really asks for:
 
 
@@ -389,7 +389,7 @@ show_source(f"{CUDA}/attention.cu:attention_tiled", f"{CUDA}/attention.cu:attent
 
 # %%
 def both_ways(backend, q, k, v, grad, causal):
-    """Output, log-sum-exp and the three gradients by that backend, as numpy arrays."""
+    """Output, log-sum-exp and the three gradients, computed by that backend, as numpy arrays."""
     offset = 0 if causal else None  # query i sees the keys up to i + offset
     settings = None, offset, q.shape[-1] ** -0.5, 0.0, 0  # mask, offset, scale, no dropout
     arrays = [devices.move(x, "cuda" if backend == "cuda" else "cpu") for x in (q, k, v, grad)]
@@ -471,7 +471,7 @@ goal(f"time saved at T = {lengths[-1]}, times", speedup, at_least=2)
 T, d = 4096, 64
 through_memory = {"with the matrix": 4 * T**2 + 4 * T * d, "by tiles": 4 * T * d}
 for name, numbers in through_memory.items():
-    intensity = 4 * T**2 * d / (2 * numbers)  # operations a byte, with 2 bytes a number
+    intensity = 4 * T**2 * d / (2 * numbers)  # operations per byte, with 2 bytes per number
     print(f"{name:16}: {numbers / 1e6:6.1f} million numbers, {intensity:7.0f} operations a byte")
 print("an H100's tensor cores want", round(989e12 / 3.35e12), "operations a byte (lesson 17)")
 

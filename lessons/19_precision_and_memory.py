@@ -9,7 +9,7 @@
 # | Memory | 0.4 GB |
 #
 # Large models do not fit, and wait for memory more than for arithmetic. Half the bits are half the memory. This
-# lesson is about what breaks then, and how it is mended.
+# lesson is about what breaks then, and how it is fixed.
 
 # %%
 import time
@@ -35,7 +35,7 @@ try:
 except ImportError as error:
     bfloat16 = None
     print(
-        f"{error}\nThe lesson goes on with float16; bfloat16 is shown where plain numpy can do it."
+        f"{error}\nThe lesson continues with float16; bfloat16 is shown where plain numpy can do it."
     )
 
 # %% [markdown]
@@ -283,7 +283,7 @@ for name in exact:
 
 # %% [markdown]
 # The last layer gets its gradient, and the layers below it nothing. The picture shows why: the exponents of the
-# gradient by the hidden numbers, as float32 computes them.
+# gradient with respect to the hidden numbers, as float32 computes them.
 
 # %%
 network = make_network()
@@ -453,7 +453,7 @@ def forward(h, part):
 
 
 def by_hand(k):
-    """Gradients by all parameters, with k segments."""
+    """Gradients with respect to all parameters, with k segments."""
     length, kept = n // k, [start.detach()]
     with mg.no_grad():
         for i in range(0, n, length):
@@ -545,7 +545,7 @@ h = mg.tensor(rng.standard_normal((2, 3)), requires_grad=True)
 print("gradcheck:", mg.gradcheck(lambda h: mg.checkpoint(lambda h: forward(h, few), h), [h]))
 
 # %% [markdown]
-# ## The profiler: one thing found, and mended
+# ## The profiler: one thing found, and fixed
 #
 # Do not guess where time and memory go. Here is a small word model by someone who knows that "an embedding is a
 # product with one-hot vectors". Five thousand words, 64 numbers each:

@@ -637,18 +637,18 @@ print(
 
 
 # %%
-def mended_rule(g, r, delta=1.0):
+def fixed_rule(g, r, delta=1.0):
     return g * np.where(np.abs(r) <= delta, r, delta * np.sign(r))
 
 
 sample = 3 * rng.standard_normal((5, 6))
 verdict = {}
-for name, rule in (("the friend's", huber_rule), ("mended", mended_rule)):
+for name, rule in (("the friend's", huber_rule), ("fixed", fixed_rule)):
     f = operation(lambda r: huber(r, 0.7), lambda g, r, rule=rule: rule(g, r, 0.7))
     verdict[name] = check(f, sample)
 print("with a delta of 0.7:", verdict)
-mended_slope = fitted_slope(mended_rule)
-print(f"slope with the mended rule: {mended_slope:.2f}")
+fixed_slope = fitted_slope(fixed_rule)
+print(f"slope with the fixed rule: {fixed_slope:.2f}")
 
 # %% [markdown]
 # **Small 1.** All that work number by number: exp, tanh, products. Each output depends on its own inputs, and a sum

@@ -53,7 +53,7 @@ def test_what_teachers_type_works(tmp_path, monkeypatch, capsys):
     assert codes == {"handout": 0, "test": 1, "grade": 0, "prove": 0}  # the exercise is not written yet
     output = capsys.readouterr().out
     assert "2.1 The rule of a running sum" in output
-    assert "0 things to mend" in output
+    assert "0 things to fix" in output
 
 
 def test_there_are_blocks_to_run():

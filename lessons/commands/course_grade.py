@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="minigrad course grade",
         description="Grade submissions: each exercise in a process of its own, with limits on time and memory, "
-        "without a network, against fresh tests. One submission is shown as a table, a class a line each.",
+        "without a network, against fresh tests. One submission is shown as a table, a class as a line per student.",
     )
     parser.add_argument(
         "submissions", nargs="+", type=Path, metavar="DIR", help="a student's repository"

@@ -15,7 +15,7 @@ ROW = "{:>8}  {:44}  {:>6}  {:>6}  {:>7}  {:>6}  {:>7}"
 
 
 def main(argv: list[str]) -> int:
-    """Run `minigrad course prove [NUMBER …] [--workers N] [--time S] [--memory GB]`; 1 if something is to be mended."""
+    """Run `minigrad course prove [NUMBER …] [--workers N] [--time S] [--memory GB]`; 1 if something has to be fixed."""
     parser = argparse.ArgumentParser(
         prog="minigrad course prove",
         description="Prove that the exercises' tests judge rightly: the library gets all points, a blank body none, "
@@ -74,5 +74,5 @@ def _print_total(proofs: list[Proof], seconds: float) -> None:
     problems = sum(len(proof.problems) for proof in proofs)
     print(
         f"{len(proofs)} exercises, {points} points, {checks} tests: {caught} of {planted} planted mistakes caught, "
-        f"{problems} things to mend, in {seconds:.0f} s"
+        f"{problems} things to fix, in {seconds:.0f} s"
     )

@@ -48,7 +48,7 @@ def _test(found: Course, exercises: list[Exercise]) -> int:
                 found, exercises, lambda done, total: status.update(f"testing: {done} of {total}")
             )
     except Broken as error:
-        print(f"Nothing can be tested before this is mended:\n{error}", file=sys.stderr)
+        print(f"Nothing can be tested before this is fixed:\n{error}", file=sys.stderr)
         return 1
     show(console, found, results)
     return 1 if any(result.failures for result in results) else 0

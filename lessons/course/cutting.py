@@ -41,7 +41,7 @@ class Target:
 
 
 def body(source: str, target: Target) -> str:
-    """What stands between the target's docstring, or signature, and its end, comments and line ends included."""
+    """Everything between the target's docstring, or signature, and its end, comments and line ends included."""
     start, end = _span(source, target)
     return source[start:end]
 
@@ -76,7 +76,7 @@ def cut(source: str, targets: Iterable[Target], label: str) -> str:
 
 
 def is_blank(source: str, target: Target, label: str) -> bool:
-    """Whether the blank's own statement, with this label, still stands in the body."""
+    """Whether the blank's own statement, with this label, is still in the body."""
     return _language(target).says(body(source, target), label)
 
 

@@ -1,4 +1,4 @@
-"""What is told of grades: a table in the terminal, Gradescope's results.json, a CSV of the class."""
+"""How grades are reported: a table in the terminal, Gradescope's results.json, a CSV of the class."""
 
 import csv
 from typing import TextIO
@@ -103,7 +103,7 @@ def _lines(mark: Mark) -> list[str]:
 
 
 class ClassTable:
-    """A CSV: a row a student, a column an exercise, the total, and the notes."""
+    """A CSV: a row per student, a column per exercise, the total, and the notes."""
 
     def __init__(self, file: TextIO, exercises: list[Exercise]):
         self._file, self._writer = file, csv.writer(file)

@@ -1,4 +1,4 @@
-"""Judges: processes that try exercises, each trial in a child of theirs, and what comes of it in words.
+"""Judges: processes that try exercises, each trial in a child process of their own, and the outcome in words.
 
 What happens to a submission that loops, ends the process or is killed: the test that did it fails, and the others
 are tried again without it. What a process found counts only if it came to its end and the tests that must fail
@@ -46,7 +46,7 @@ class Limits:
 
 @dataclass
 class Verdict:
-    """What came of the trial of an exercise.
+    """The outcome of an exercise's trial.
 
     passed   the checks that passed, by id
     why      what went wrong in each of the others, in words

@@ -34,7 +34,7 @@ class Mistake:
 class Proof:
     """What was seen of an exercise.
 
-    problems  what must be mended, a line each
+    problems  what must be fixed, one line each
     loops     mistakes that were caught because they took too long
     seconds   of all trials
     """
@@ -124,7 +124,7 @@ def prove(
     limits: Limits,
     when_done: Callable[[Proof], None] = lambda proof: None,
 ) -> list[Proof]:
-    """Prove the exercises, several trials at a time; `when_done` is told of each as its last trial is over."""
+    """Prove the exercises, several trials at a time; `when_done` is called with each when its last trial is over."""
     planted = mistakes(course.root)
     if unknown := planted.keys() - {exercise.number for exercise in course.exercises}:
         raise CourseError(f"{WRONG_ANSWERS}: there is no exercise {min(unknown)}")

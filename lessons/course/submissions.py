@@ -109,7 +109,7 @@ class Submission:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a teacher should know of the submission as a whole, a line each."""
+        """What a teacher should know of the submission as a whole, one line each."""
         lines = [*self._added[1], *self._edited_tests()]
         for path, text in self.added.items():
             if path.endswith(".py"):

@@ -1,4 +1,4 @@
-"""Testing the exercises of a student's repository, where they stand: what passes, and what is wrong in words."""
+"""Testing the exercises of a student's repository, in place: what passes, and what is wrong in words."""
 
 import ast
 import hashlib
@@ -25,7 +25,7 @@ class Failure:
     """A check that did not pass.
 
     check     which
-    kind      "unwritten": the blank still stands there; "needs": another exercise's does; "wrong": something came out
+    kind      "unwritten": the blank is still there; "needs": another exercise's does; "wrong": something came out
               that was not expected; "crash": an error was raised; "endless": it did not come to its end;
               "not run": something is missing, or a check before it did not come to its end
     what, expected, got   of a wrong result; for a crash `got` is the error
@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass
 class Result:
-    """What came of an exercise's checks."""
+    """The outcome of an exercise's checks."""
 
     exercise: Exercise
     checks: list[Check]

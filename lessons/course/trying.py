@@ -1,4 +1,4 @@
-"""Run tests in this process and write what happens, a JSON object a line: `python -m lessons.course.trying OUT ID…`.
+"""Run tests in this process and write what happens, a JSON object per line: `python -m lessons.course.trying OUT ID…`.
 
 A process of its own, because what a student writes may loop, crash or end it.
 

@@ -16,7 +16,7 @@ FACES = [
 def digits(n: int, seed: int, noise: float = 0.15) -> tuple[np.ndarray, np.ndarray]:
     """n digits at random, each turned, stretched, moved and speckled a little.
 
-    Returns images (n, 16, 16) of float32, 0 for paper and 1 for ink give or take the noise, and labels (n,) of int64.
+    Returns images (n, 16, 16) of float32, 0 for paper and 1 for ink, plus the noise, and labels (n,) of int64.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, n)

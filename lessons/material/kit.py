@@ -75,5 +75,5 @@ def corpus(name: str, instead: str | None = None) -> str:
         try:
             return corpora.text(name)
         except DataError as error:
-            print(f"{error}\nThe lesson goes on with a smaller text, and reaches other numbers.")
+            print(f"{error}\nThe lesson continues with a smaller text, and reaches other numbers.")
     return corpora.get("pydoc").text() if instead is None else instead

@@ -1,6 +1,6 @@
-"""A made-up text about which the truth is known: which words are of a kind, which differ as he and she do."""
+"""A made-up text about which the truth is known: which words are of one kind, which differ as he and she do."""
 
-KINDS = {  # the words of a kind, and the sentences in which they can stand
+KINDS = {  # the words of one kind, and the sentences in which they can occur
     "animal": (
         "dog cat horse cow goat",
         "the {} runs across the field | the {} has a long tail | a hungry {} eats grass | the {} sleeps outside",

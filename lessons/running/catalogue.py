@@ -87,7 +87,7 @@ def lessons(folder: Path = Path(__file__).parents[1]) -> list[Lesson]:
 
 
 def read_cells(source: str) -> list[Cell]:
-    """The cells of a file in py:percent form; what stands before the first is not part of the lesson."""
+    """The cells of a file in py:percent form; what comes before the first is not part of the lesson."""
     cells, kind, start, gathered = [], None, 0, []
 
     def close():

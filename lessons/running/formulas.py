@@ -31,7 +31,7 @@ def _formula(tex: str) -> str:
     tex = re.sub(r"\\(?:text|mathrm|mathbf|operatorname)\{([^{}]*)\}", r"\1", tex)
     tex = re.sub(r"\\[,;:! ]", " ", tex).replace(r"\{", "❴").replace(r"\}", "❵")
     tex = re.sub(r"\\([A-Za-z]+)", _symbol, tex).replace("∂ ", "∂")
-    for _ in range(3):  # what stands inside is turned first
+    for _ in range(3):  # from the inside out
         tex = re.sub(r"([_^])(?:\{([^{}]*)\}|(\w|[^\s\w{}]))", _script, tex)
         tex = re.sub(
             r"\\frac\{([^{}]*)\}\{([^{}]*)\}",
@@ -56,9 +56,7 @@ def _script(match) -> str:
         return text
     if all(c in table for c in text.replace(" ", "")):
         return "".join(table[c] for c in text.replace(" ", ""))
-    sign = (
-        "‗" if sign == "_" else "ˆ"
-    )  # so that the next round does not take it for one more script
+    sign = "‗" if sign == "_" else "ˆ"  # so that the next round does not take it for another script
     return f"{sign}{text if len(text) == 1 else f'({text})'}"
 
 

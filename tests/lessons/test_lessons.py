@@ -179,7 +179,7 @@ def gpu_programming(names):
     if names["emulated"]:
         assert names["apart"] < 1e-4
         assert names["losses_of_cuda"][-1] < 0.6 * names["losses_of_cuda"][0]
-        assert names["mended"] < 1e-4 < 1 < names["wrong"][64, "forward"]  # the planted bug
+        assert names["fixed"] < 1e-4 < 1 < names["wrong"][64, "forward"]  # the planted bug
         assert names["wrong"][16, "forward"] < 1e-4
 
 
@@ -217,8 +217,8 @@ def trust(names):
     assert names["same_with_threads"]
     falls, with_sum, ours = names["caught"]
     assert falls < with_sum < ours == 1
-    assert names["verdict"] == {"the friend's": False, "mended": True}
-    assert 1.8 * (names["mended_slope"] - 2) < names["friends_slope"] - 2  # the planted bug
+    assert names["verdict"] == {"the friend's": False, "fixed": True}
+    assert 1.8 * (names["fixed_slope"] - 2) < names["friends_slope"] - 2  # the planted bug
 
 
 NUMBERS = {

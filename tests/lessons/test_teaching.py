@@ -142,4 +142,4 @@ def test_the_exercise_it_adds_is_proved(tmp_path, capsys):
     (tmp_path / "lessons" / "wrong_answers.toml").write_text(wrong_answers, encoding="utf-8")
     (tmp_path / "tests" / "lessons" / "exercises" / "test_huber.py").write_text(blocks("python")[3], encoding="utf-8")
     assert cli.main(["course", "prove", "--root", str(tmp_path)]) == 0
-    assert "3 of 3 planted mistakes caught, 0 things to mend" in capsys.readouterr().out
+    assert "3 of 3 planted mistakes caught, 0 things to fix" in capsys.readouterr().out

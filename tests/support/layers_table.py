@@ -56,7 +56,7 @@ def causal(n, m=None):
 
 
 def padding(*lengths):
-    """True behind each length."""
+    """True past each length."""
     return np.arange(max(lengths)) >= np.array(lengths)[:, None]
 
 

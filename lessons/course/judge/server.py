@@ -1,7 +1,7 @@
 """A process that has numpy, numba and pytest loaded and forks a child for each trial.
 
 `python -m lessons.course.judge.server` reads tasks from standard input and writes verdicts to standard output, one
-JSON object a line each. A child starts in a hundredth of a second that way. This process runs nothing of a student's.
+JSON object per line. A child starts in a hundredth of a second that way. This process runs nothing of a student's.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ def _child(task: dict, secret: str, events: int, output: int) -> None:
         os.environ.update(task["environment"])
         trial.run(task, trial.channel(hidden, secret))
         code = 0
-    except BaseException as error:  # whatever it is, this process must not go on as the server
+    except BaseException as error:  # whatever it is, this process must not continue as the server
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
     finally:
         os._exit(code)

@@ -1,4 +1,4 @@
-"""What Python tells of a judged process: an audit hook, which cannot be taken away again, sees and refuses.
+"""What Python reports of a judged process: an audit hook, which cannot be removed again, sees and refuses.
 
 It looks at who does a thing: the nearest frame of a file in the tree. What the library and the tests do is theirs;
 what the student's files do, themselves or through the standard library, may be refused. Each refusal raises in the

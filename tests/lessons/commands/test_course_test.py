@@ -176,7 +176,7 @@ def test_the_command_and_its_exit_codes(student, monkeypatch, capsys):
     assert "1 of 1 points so far" in capsys.readouterr().out
     student.edit(FILE, "def unsqueeze(x, dim):", "def unsqueeze(x, dim:")
     assert command.main(["test", "1.1"]) == 1
-    assert capsys.readouterr().err.startswith("Nothing can be tested before this is mended:\n")
+    assert capsys.readouterr().err.startswith("Nothing can be tested before this is fixed:\n")
 
 
 def test_hints_one_at_a_time(student, monkeypatch, capsys):

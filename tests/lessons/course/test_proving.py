@@ -24,7 +24,7 @@ def edit(path, before, after):
 def test_a_course_that_judges_rightly(root, capsys):
     assert cli.main(["course", "prove", "--root", str(root)]) == 0
     out = capsys.readouterr().out
-    assert "9 of 9 planted mistakes caught, 0 things to mend" in out
+    assert "9 of 9 planted mistakes caught, 0 things to fix" in out
     assert "3 exercises, 9 points, 7 tests" in out
 
 

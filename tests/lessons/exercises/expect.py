@@ -49,7 +49,7 @@ def equal(got, expected, what: str) -> None:
 
 
 def gradients(function, inputs, what: str, eps: float = 1e-6, rtol: float = 1e-4, atol: float = 1e-6) -> None:
-    """The gradients of `function` by each of `inputs` agree with central differences.
+    """The gradients of `function` with respect to each of `inputs` agree with central differences.
 
     function  takes as many Tensors as there are inputs and returns one Tensor, which depends on them smoothly
     inputs    arrays or Tensors; checked in float64
@@ -105,7 +105,7 @@ def _upstream(shape: tuple) -> np.ndarray:
 def _agree(claimed, number, arrays, what: str, eps: float, rtol: float, atol: float) -> None:
     """Each claimed gradient agrees with differences of number(), which is worked out from the arrays."""
     for i, (gradient, array) in enumerate(zip(claimed, arrays, strict=True)):
-        which = f"{what}: its gradient by input {i}, of shape {array.shape}, against finite differences"
+        which = f"{what}: its gradient with respect to input {i}, of shape {array.shape}, against finite differences"
         numerical = np.zeros(array.shape)
         for index in np.ndindex(array.shape):
             before = array[index]

@@ -51,14 +51,14 @@ class TestQuotient:
     def test_by_hand(self):
         """6 / 2 with g = 1: by x 1/2, by y -6/4."""
         dx, dy = rule_of(Div(), 1.0, variable(6), variable(2))
-        expect.close(dx, 0.5, "the gradient of 6 / 2 by 6")
-        expect.close(dy, -1.5, "the gradient of 6 / 2 by 2")
+        expect.close(dx, 0.5, "the gradient of 6 / 2 with respect to 6")
+        expect.close(dy, -1.5, "the gradient of 6 / 2 with respect to 2")
 
     def test_the_upstream_gradient_is_a_factor(self):
         """With g = (1, 10) the second element's gradients are ten times those of the first."""
         dx, dy = rule_of(Div(), [1.0, 10.0], variable([6, 6]), variable([2, 2]))
-        expect.close(dx, [0.5, 5], "the gradient of [6, 6] / [2, 2] by x, g = [1, 10]")
-        expect.close(dy, [-1.5, -15], "the gradient of [6, 6] / [2, 2] by y, g = [1, 10]")
+        expect.close(dx, [0.5, 5], "the gradient of [6, 6] / [2, 2] with respect to x, g = [1, 10]")
+        expect.close(dy, [-1.5, -15], "the gradient of [6, 6] / [2, 2] with respect to y, g = [1, 10]")
 
     def test_by_finite_differences(self):
         """The rule agrees with central differences, also where numbers are negative."""
@@ -68,8 +68,8 @@ class TestQuotient:
     def test_a_constant_denominator(self):
         """Where y is a constant, its gradient is None: nobody wants it."""
         dx, dy = rule_of(Div(), [1.0, 1.0], variable([6, 8]), np.array([2.0, 4.0]))
-        expect.close(dx, [0.5, 0.25], "the gradient of [6, 8] / [2, 4] by x")
-        expect.equal(dy, None, "the gradient by a y that is a constant")
+        expect.close(dx, [0.5, 0.25], "the gradient of [6, 8] / [2, 4] with respect to x")
+        expect.equal(dy, None, "the gradient with respect to a y that is a constant")
 
 
 class TestMatrixProduct:

@@ -30,8 +30,8 @@ class TestProductRule:
     def test_by_hand(self):
         """z = x·y at x = 3, y = -2 with the upstream gradient 5: dx = 5·(-2) and dy = 5·3."""
         dx, dy = self.rule(leaf(3.0), leaf(-2.0), 5.0)
-        expect.close(dx, -10, "the gradient of x·y by x")
-        expect.close(dy, 15, "the gradient of x·y by y")
+        expect.close(dx, -10, "the gradient of x·y with respect to x")
+        expect.close(dy, 15, "the gradient of x·y with respect to y")
 
     def test_finite_differences(self):
         """The rule agrees with finite differences for two matrices."""
@@ -42,16 +42,16 @@ class TestProductRule:
         """In x·x both factors are x, and each has its own share, g·x; the engine adds them up to 2x."""
         x = leaf([1.0, 2.0, 3.0])
         for share in self.rule(x, x, [1.0, 1.0, 10.0]):
-            expect.close(share, [1, 2, 30], "the gradient of x·x by one of its factors, g = [1, 1, 10]")
+            expect.close(share, [1, 2, 30], "the gradient of x·x with respect to one of its factors, g = [1, 1, 10]")
 
     def test_a_constant_factor(self):
         """Where a factor is a constant, its gradient is None: nobody wants it."""
         dx, dy = self.rule(leaf([1.0, 2.0]), np.array([3.0, 4.0]), [1.0, 1.0])
-        expect.close(dx, [3, 4], "the gradient of x·y by x")
-        expect.equal(dy, None, "the gradient by a y that is a constant")
+        expect.close(dx, [3, 4], "the gradient of x·y with respect to x")
+        expect.equal(dy, None, "the gradient with respect to a y that is a constant")
         dx, dy = self.rule(np.array([1.0, 2.0]), leaf([3.0, 4.0]), [1.0, 1.0])
-        expect.equal(dx, None, "the gradient by an x that is a constant")
-        expect.close(dy, [1, 2], "the gradient of x·y by y")
+        expect.equal(dx, None, "the gradient with respect to an x that is a constant")
+        expect.close(dy, [1, 2], "the gradient of x·y with respect to y")
 
     def test_it_records_itself(self):
         """Given Tensors, as for gradients of gradients, the rule gives Tensors that were recorded."""
@@ -60,8 +60,8 @@ class TestProductRule:
         product.saved = product._saved_as_tensors()  # as the engine does under create_graph
         given = product.backward(mg.tensor(5.0, dtype="float64"))
         for name, gradient, expected in zip("xy", given, (15, 10), strict=True):
-            expect.close(gradient, expected, f"the gradient of x·y by {name}, g = 5")
-            expect.holds(gradient.grad_fn is not None, f"the gradient by {name} is recorded")
+            expect.close(gradient, expected, f"the gradient of x·y with respect to {name}, g = 5")
+            expect.holds(gradient.grad_fn is not None, f"the gradient with respect to {name} is recorded")
 
 
 class TestAccumulate:

@@ -45,7 +45,7 @@ class TestRMSNorm:
         """The mean square of (3, 4) is 12.5; with eps 0.5 both are divided by √13."""
         y, rstd = reference.rms_norm(np.array([[3.0, 4.0], [0.0, 0.0]]), None, 0.5)
         close(y, [[3 / 13**0.5, 4 / 13**0.5], [0, 0]], "RMSNorm of (3, 4) and (0, 0) with eps 0.5")
-        close(rstd, [1 / 13**0.5, 2**0.5], "1 / √(mean square + eps), one a row")
+        close(rstd, [1 / 13**0.5, 2**0.5], "1 / √(mean square + eps), one per row")
 
     def test_weight(self):
         """After normalising, each column has a factor of its own."""
@@ -53,7 +53,7 @@ class TestRMSNorm:
         close(y, [[2.0, -5.0]], "(1, -1) times (2, 5)")
 
     def test_the_way_back(self):
-        """The gradients by x and weight against finite differences."""
+        """The gradients with respect to x and weight against finite differences."""
         gradients(lambda x, w: ops.rms_norm(x, w), [random(2, 3, 5), random(5, seed=1)], "rms_norm")
 
     def test_without_a_weight(self):

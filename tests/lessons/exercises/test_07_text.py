@@ -117,7 +117,7 @@ class TestWindows:
             expect.equal(inputs, np.arange(length - 1), f"all inputs {what}, in order")
 
     def test_evaluation_batches_have_their_shapes(self):
-        """11 tokens in windows of 3, two rows a batch: (2, 3), then one row, then what is left, 1 token."""
+        """11 tokens in windows of 3, two rows per batch: (2, 3), then one row, then what is left, 1 token."""
         shapes = [x.shape for x, _ in batching.evaluation_batches(np.arange(11), 2, 3)]
         expect.equal(shapes, [(2, 3), (1, 3), (1, 1)], "the shapes of the batches of 11 tokens")
 

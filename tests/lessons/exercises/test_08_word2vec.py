@@ -38,7 +38,7 @@ class TestNegativeSampling:
         expect.close(got, 3 * np.log(2), "the mean loss for hidden vectors of zeros and two negatives")
 
     def test_its_gradients(self):
-        """The gradients by hidden and by weight agree with finite differences, a negative that came twice included."""
+        """The gradients with respect to hidden and weight agree with differences, a negative drawn twice included."""
         expect.gradients(
             lambda h, w: F.negative_sampling_loss(h, w, TARGET, NEGATIVES), [HIDDEN, WEIGHT], "negative sampling"
         )
@@ -150,7 +150,7 @@ class TestHierarchicalSoftmax:
         expect.close(got, 2.8 * np.log(2), "the mean loss for hidden vectors of zeros")
 
     def test_its_gradients(self):
-        """The gradients by hidden and by weight agree with finite differences."""
+        """The gradients with respect to hidden and weight agree with finite differences."""
         h, w = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))
         targets = np.array([3, 0, 3, 2])
         expect.gradients(lambda h, w: F.hierarchical_softmax(h, w, targets, TREE), [h, w], "hierarchical softmax")

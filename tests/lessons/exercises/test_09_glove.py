@@ -42,7 +42,7 @@ class TestGloveLoss:
         expect.close(made(ROWS, COLUMNS, LOGS, WEIGHTS), expected, "the loss of four cells")
 
     def test_its_gradients(self):
-        """The gradients by both tables and both biases agree with finite differences."""
+        """The gradients with respect to both tables and both biases agree with finite differences."""
         made = model()
         values = [parameter.detach().numpy() for parameter in made.parameters()]
 

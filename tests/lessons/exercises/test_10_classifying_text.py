@@ -49,7 +49,7 @@ class TestNaiveBayes:
         """weight[w, c] is ln P(w | c): class 0 has the words 3, 1, 0 times, and each is smoothed by 1."""
         model = self.fitted().fit(sparse(self.counts), self.labels)
         expected = np.log(np.array([[4, 1], [2, 2], [1, 4]]) / 7)
-        close(model.weight, expected, "ln P(word | class), a row a word and a column a class")
+        close(model.weight, expected, "ln P(word | class), a row per word and a column per class")
 
     def test_class_probabilities(self):
         """bias[c] is ln P(c): two of the three texts have class 0."""
@@ -107,7 +107,7 @@ class TestPrecisionRecallF1:
         close(self.scores(average="weighted").f1, (4 * 2 / 3 + 2 * 1 / 2) / 7, "weighted F1")
 
     def test_several_labels_a_text(self):
-        """Matrices of zeros and ones: a column a label. F1 of both columns is 2/3, and 0/0 can be given a value."""
+        """Matrices of zeros and ones: a column per label. F1 of both columns is 2/3, and 0/0 can be given a value."""
         true = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0]])
         given = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0]])
         got = classification.precision_recall_f1(true, given, average=None, zero_division=1.0)
@@ -187,10 +187,10 @@ class TestConv1dMax:
         x, weight = -np.abs(x), np.abs(weight)  # every response is below the bias: a window of zeros would win
         x[1, 3:] = 100.0
         y, _ = kernel.conv1d_max(x, weight, bias, lengths)
-        close(y, self.by_loops(x, weight, bias, lengths)[0], "the responses where large numbers stand behind the end")
+        close(y, self.by_loops(x, weight, bias, lengths)[0], "the responses where large numbers follow the end")
 
     def test_backward(self):
-        """The gradients by x, weight and bias, against finite differences of the definition."""
+        """The gradients with respect to x, weight and bias, against finite differences of the definition."""
         x, weight, bias, lengths = self.parts(3)
         grad = np.random.default_rng(1).uniform(0.5, 1.5, (2, 4))
         _, start = self.by_loops(x, weight, bias, lengths)
@@ -204,7 +204,7 @@ class TestConv1dMax:
                     values.append((self.by_loops(x, weight, bias, lengths)[0] * grad).sum())
                 array[index] = before
                 expected[index] = (values[0] - values[1]) / 2e-6
-            close(gradient, expected, f"the gradient by {name}", rtol=1e-4, atol=1e-6)
+            close(gradient, expected, f"the gradient with respect to {name}", rtol=1e-4, atol=1e-6)
 
     def test_what_is_not_needed_is_not_computed(self):
         """needs says which gradients are wanted; the others are None."""

@@ -231,7 +231,7 @@ class TestBackpropagationThroughTime:
     sizes = np.array([3, 3, 2, 1])
 
     def check(self, what, which, reverse=False, relu=False):
-        """The gradient by gates, h0 or weight (which: 0, 1, 2) against finite differences of the definition."""
+        """The gradient with respect to gates, h0 or weight (which: 0, 1, 2) against differences of the definition."""
         rng = np.random.default_rng(2)
         parts = [rng.standard_normal((9, 4)), rng.standard_normal((3, 4)), rng.standard_normal((4, 4)) / 2]
         grad, grad_h = rng.uniform(0.5, 1.5, (9, 4)), rng.uniform(0.5, 1.5, (3, 4))
@@ -256,24 +256,24 @@ class TestBackpropagationThroughTime:
         )
         da2 = 1 - h2**2
         da1 = da2 * w * (1 - h1**2)
-        close(dgates, [[da1], [da2]], "the gradients by what stands inside the tanh")
-        close(dh0, [[da1 * w]], "the gradient by the initial state")
-        close(dweight, [[da2 * h1]], "the gradient by the weight: step 1 began in the state 0")
+        close(dgates, [[da1], [da2]], "the gradients with respect to what is inside the tanh")
+        close(dh0, [[da1 * w]], "the gradient with respect to the initial state")
+        close(dweight, [[da2 * h1]], "the gradient with respect to the weight: step 1 began in the state 0")
 
     def test_by_the_gates(self):
-        """The gradient by the gates of every step, for sequences of 4, 3 and 2 steps."""
-        self.check("the gradient by gates", 0)
+        """The gradient with respect to the gates of every step, for sequences of 4, 3 and 2 steps."""
+        self.check("the gradient with respect to gates", 0)
 
     def test_by_the_initial_state(self):
         """What is left when the walk has arrived before the first step."""
-        self.check("the gradient by h0", 1)
+        self.check("the gradient with respect to h0", 1)
 
     def test_by_the_weight(self):
         """The sum over all steps; the state before a sequence's first step is its initial one."""
-        self.check("the gradient by weight", 2)
+        self.check("the gradient with respect to weight", 2)
 
     def test_in_reverse_and_with_relu(self):
         """The sequences were read from their ends: the gradient walks from the first step to the last."""
-        self.check("the gradient by gates, in reverse", 0, reverse=True)
-        self.check("the gradient by weight, in reverse", 2, reverse=True)
-        self.check("the gradient by gates with relu", 0, relu=True)
+        self.check("the gradient with respect to gates, in reverse", 0, reverse=True)
+        self.check("the gradient with respect to weight, in reverse", 2, reverse=True)
+        self.check("the gradient with respect to gates with relu", 0, relu=True)

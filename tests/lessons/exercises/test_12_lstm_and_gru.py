@@ -62,7 +62,7 @@ def gru_one_by_one(gates, h0, weight, bias, sizes, reverse=False):
 
 
 def difference_quotients(function, array):
-    """The derivative of a number by each element of the array, which function reads."""
+    """The derivative of a number with respect to each element of the array, which function reads."""
     result = np.zeros(array.shape)
     for index in np.ndindex(array.shape):
         before, values = array[index], []
@@ -200,7 +200,7 @@ class TestLSTMForward:
 
 class TestLSTMBackward:
     def check(self, which, what, sizes=SIZES, reverse=False):
-        """The gradients by gates, h0, c0 and weight (which: their numbers) against finite differences."""
+        """The gradients with respect to gates, h0, c0 and weight (which: their numbers) against finite differences."""
         parts = [part[: sizes.sum()] if k == 0 else part for k, part in enumerate(lstm_parts(1))]
         rng = np.random.default_rng(2)
         grad = rng.uniform(0.5, 1.5, (sizes.sum(), 2))
@@ -216,7 +216,7 @@ class TestLSTMBackward:
         for k in which:
             name = ("gates", "h0", "c0", "weight")[k]
             expected = difference_quotients(loss, parts[k])
-            close(got[k], expected, f"the gradient by {name}, {what}", rtol=1e-4, atol=1e-6)
+            close(got[k], expected, f"the gradient with respect to {name}, {what}", rtol=1e-4, atol=1e-6)
 
     def test_one_step(self):
         """A single step: nothing comes from the future but grad_h and grad_c."""
@@ -257,7 +257,7 @@ class TestGRU:
         close(h, expected[1], "the last states in reverse, without a bias")
 
     def check(self, which, what, reverse=False):
-        """The gradients by gates, h0, weight and bias (which: their numbers) against finite differences."""
+        """The gradients with respect to gates, h0, weight and bias (which: their numbers) against differences."""
         parts = gru_parts(1)
         rng = np.random.default_rng(2)
         grad, grad_h = rng.uniform(0.5, 1.5, (9, 2)), rng.uniform(0.5, 1.5, (3, 2))
@@ -272,7 +272,7 @@ class TestGRU:
         for k in which:
             name = ("gates", "h0", "weight", "bias")[k]
             expected = difference_quotients(loss, parts[k])
-            close(got[k], expected, f"the gradient by {name}, {what}", rtol=1e-4, atol=1e-6)
+            close(got[k], expected, f"the gradient with respect to {name}, {what}", rtol=1e-4, atol=1e-6)
 
     def test_backward_by_the_gates_and_the_initial_state(self):
         """dh goes to the step before on two ways: through z alone, and through the recurrent product."""

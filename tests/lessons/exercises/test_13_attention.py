@@ -26,7 +26,7 @@ def softmax(scores):
 
 @pytest.fixture
 def attend(monkeypatch):
-    """What becomes of the scores is exercise 13.3: here a stand-in for it in simple operations."""
+    """What happens to the scores is exercise 13.3: here a stand-in for it in simple operations."""
 
     def stand_in(layer, score, query, key, value, key_padding_mask):
         if query.ndim == 2:
@@ -155,7 +155,7 @@ class TestWeightsAndPadding:
         expect.equal(weights.detach().numpy(), np.zeros((1, 1, 2)), "the weights where all keys are padding")
         expect.equal(context.detach().numpy(), np.zeros((1, 1, 3)), "the context where all keys are padding")
         context.sum().backward()
-        expect.holds(np.isfinite(query.grad.numpy()).all(), "the gradient by the query is finite")
+        expect.holds(np.isfinite(query.grad.numpy()).all(), "the gradient with respect to the query is finite")
 
     def test_a_single_query(self):
         """A query (batch, query_dim) gives the results of a time of one, without that dimension."""
@@ -236,14 +236,18 @@ class TestBackward:
     def compare(self, what, q, k, v, grad, **settings):
         gradients = backward(grad, q, k, v, **settings)
         for name, got, expected in zip(("q", "k", "v"), gradients, differences(q, k, v, grad, **settings), strict=True):
-            expect.close(got, expected, f"{what}: the gradient by {name}, against finite differences", 1e-5, 1e-7)
+            expect.close(
+                got, expected, f"{what}: the gradient with respect to {name}, against finite differences", 1e-5, 1e-7
+            )
 
     def test_an_example_for_a_pencil(self):
         """Weights 3/4 and 1/4, values 8 and 4, context 7: the scores' gradients are a·(v - c) = 3/4 and -3/4."""
         dq, dk, dv = backward(np.ones((1, 1, 1, 1)), QUERY[None], KEYS[None], VALUES[None])
-        expect.close(dv, [[[[0.75], [0.25]]]], "the gradient by the values: the weights")
-        expect.close(dk, [[[[0.75, 0], [-0.75, 0]]]], "the gradient by the keys: 3/4·q and -3/4·q")
-        expect.close(dq, [[[[0.75 * np.log(3), 0.75 * (5 - 7)]]]], "the gradient by the query: 3/4·k₀ - 3/4·k₁")
+        expect.close(dv, [[[[0.75], [0.25]]]], "the gradient with respect to the values: the weights")
+        expect.close(dk, [[[[0.75, 0], [-0.75, 0]]]], "the gradient with respect to the keys: 3/4·q and -3/4·q")
+        expect.close(
+            dq, [[[[0.75 * np.log(3), 0.75 * (5 - 7)]]]], "the gradient with respect to the query: 3/4·k₀ - 3/4·k₁"
+        )
 
     def test_against_finite_differences(self):
         """Two sequences with two heads, and a scale: every element of dq, dk and dv."""

@@ -122,7 +122,7 @@ class TestClock:
         expect.close(products, [products[0]] * 3, "PE(t)·PE(t + 7) for t = 0, 20 and 90", rtol=1e-4)
 
     def test_the_angles(self):
-        """_angles gives t·base^(-2i/dim), one column a pair, in float64: the rotary embedding uses it too."""
+        """_angles gives t·base^(-2i/dim), one column per pair, in float64: the rotary embedding uses it too."""
         got = _angles(np.arange(3), 4, 100.0)
         expect.close(got, [[0, 0], [1, 0.1], [2, 0.2]], "the angles of 3 places, dim 4 and base 100")
 
@@ -203,9 +203,11 @@ class TestLayerNorm:
         mean, rstd = x.mean(-1), 1 / np.sqrt(x.var(-1) + 1e-5)
         _, dweight, dbias = normalization.layer_norm_backward(grad, x, w, mean, rstd)
         expect.close(
-            dweight, (grad * (x - mean[..., None]) * rstd[..., None]).sum((0, 1)), "the gradient by the weight"
+            dweight,
+            (grad * (x - mean[..., None]) * rstd[..., None]).sum((0, 1)),
+            "the gradient with respect to the weight",
         )
-        expect.close(dbias, grad.sum((0, 1)), "the gradient by the bias")
+        expect.close(dbias, grad.sum((0, 1)), "the gradient with respect to the bias")
         expect.equal(normalization.layer_norm_backward(grad, x, None, mean, rstd)[1:], (None, None), "without a weight")
 
 

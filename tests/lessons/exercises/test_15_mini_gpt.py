@@ -133,7 +133,7 @@ class TestBlock:
             expect.close(a_block(x), x.numpy(), "a block that adds nothing, with dropout")
 
     def test_its_gradient(self):
-        """The gradient by the input agrees with finite differences."""
+        """The gradient with respect to the input agrees with finite differences."""
         x = np.random.default_rng(5).normal(size=(1, 3, 8))
         expect.gradients(small().blocks[0], [x], "a block")
 

@@ -171,9 +171,9 @@ class TestBeamStep:
         expect.close(np.exp(totals), [0.36, 0.315], "their probabilities")
 
     def test_an_end_leaves_the_beams(self):
-        """With token 0 as the end: two texts end, and two others go on in their places."""
+        """With token 0 as the end: two texts end, and two others continue in their places."""
         ids, totals, ended = extend_beams(self.ids, self.totals, self.table, 2, eos_id=0)
-        expect.equal(ids.tolist(), [[7, 0, 1], [7, 0, 2]], "the beams that go on")
+        expect.equal(ids.tolist(), [[7, 0, 1], [7, 0, 2]], "the beams that continue")
         expect.close(np.exp(totals), [0.175, 0.125], "their probabilities")
         expect.equal([row.tolist() for row, _ in ended], [[7, 1, 0], [7, 0, 0]], "the texts that ended")
         expect.close(np.exp([total for _, total in ended]), [0.32, 0.2], "their probabilities")

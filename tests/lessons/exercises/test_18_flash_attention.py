@@ -15,7 +15,7 @@ from tests.lessons.exercises.expect import close, equal
 JOIN = """
 #include "online.cuh"
 
-// Pairs (maximum, sum), one a thread.
+// Pairs (maximum, sum), one per thread.
 extern "C" __global__ void join(const float *a, const float *b, float *joined) {
     int i = threadIdx.x;
     Online both = {a[2 * i], a[2 * i + 1]};

@@ -212,7 +212,7 @@ class TestRunAgain:
         x = mg.tensor(np.array([0.3, -1.2]), requires_grad=True)
         first, second = mg.checkpoint(lambda x: (x * x, x.exp()), x)
         (first * 3).sum().backward()
-        expect.close(x.grad, 6 * np.array([0.3, -1.2]), "gradient by x of 3 x², the other output unused")
+        expect.close(x.grad, 6 * np.array([0.3, -1.2]), "gradient with respect to x of 3 x², the other output unused")
         x.grad = None
         first, second = mg.checkpoint(lambda x: (x * x, x.exp()), x)
         (first + second).sum().backward()

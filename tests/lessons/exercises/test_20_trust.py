@@ -158,7 +158,7 @@ class TestGradientsOfGradients:
         return mg.tensor(np.random.default_rng(0).uniform(0.5, 1.5, shape), requires_grad=True)
 
     def test_a_right_one_passes(self):
-        """x³·y has second derivatives by both inputs; all are right."""
+        """x³·y has second derivatives with respect to both inputs; all are right."""
         equal(mg.gradgradcheck(lambda x, y: x**3 * y, [self.x(3), self.x(3)]), True, "gradgradcheck of x³·y")
 
     def test_a_linear_one_passes(self):

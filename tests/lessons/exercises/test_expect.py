@@ -72,7 +72,9 @@ def test_gradients_pass_right_rules_and_find_wrong_ones():
     x, w = np.arange(1.0, 4.0), np.ones((2, 3))
     expect.gradients(lambda x, w: (mg.exp(-x) * w).sum(1), [x, w], "weighted exponentials")
     message = failure(expect.gradients, Halved.apply, [x], "the square")
-    assert message.startswith("the square: its gradient by input 0, of shape (3,), against finite differences")
+    assert message.startswith(
+        "the square: its gradient with respect to input 0, of shape (3,), against finite differences"
+    )
     assert "3 of 3 numbers are wrong" in message
     none = failure(expect.gradients, lambda x, w: w * w, [x, w], "the second's square")
     assert "no gradient at all" in none
@@ -82,7 +84,7 @@ def test_a_rule_is_checked_without_the_engine():
     x = np.arange(1.0, 4.0)
     expect.rule(ops.arithmetic.Div(), [x, x + 1], "a quotient")
     message = failure(expect.rule, Halved(), [x], "the square")
-    assert "its gradient by input 0" in message
+    assert "its gradient with respect to input 0" in message
     assert "3 of 3 numbers are wrong" in message
     one_only = type("OneOnly", (ops.arithmetic.Mul,), {"backward": lambda self, grad: grad * self.saved[1]})
     assert "expected: 2\ngot: 1" in failure(expect.rule, one_only(), [x, x], "a product")
