@@ -33,6 +33,7 @@ from minigrad.ops import (
     softmax,
     tanh,
 )
+from minigrad.ops.half import in_float32
 from minigrad.ops.loss import number_to_divide_by
 from minigrad.tensor import unwrap
 from nn.huffman import huffman_paths
@@ -197,6 +198,7 @@ def _cross_entropy_of_probabilities(rows, lead, target, weight, reduction, label
     return _reduce("cross_entropy", ops.reshape(losses, *lead), reduction)
 
 
+@in_float32
 def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
     """-input[target] for log-probabilities laid out as cross_entropy's logits; the other arguments are the same."""
     rows, lead = _class_last("nll_loss", input)

@@ -1,6 +1,7 @@
 """Operations written from others, in half precision: computed in float32, and rounded once at the end."""
 
 import functools
+import inspect
 
 import numpy as np
 
@@ -16,8 +17,11 @@ def in_float32(function):
     Within autocast the result stays float32. Other dtypes pass through.
     """
 
+    first = next(iter(inspect.signature(function).parameters))
+
     @functools.wraps(function)
-    def widened(x, *args, **options):
+    def widened(*args, **options):
+        x, *args = args or (options.pop(first),)
         dtype = unwrap(x).dtype
         if not is_half(dtype):
             return function(x, *args, **options)

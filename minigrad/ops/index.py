@@ -292,6 +292,8 @@ def gather(x, dim, index):
         raise ValueError(f"gather: index {index.shape} does not fit inside {x_shape} away from dim {d}")
     same_device("gather", x=x, index=index)
     _check_range(index, x_shape[d] if x_shape else 1, "gather")
+    if x.ndim == 0:
+        return at_least_1d(Gather(index.reshape(1), 0), x)
     return Gather(index, d, repeats=True)(x)
 
 

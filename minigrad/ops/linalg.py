@@ -151,11 +151,14 @@ def _parse(equation: str, operands):
         raise ValueError(f"einsum: {equation!r}: the output names {missing or 'a letter twice'}")
     sizes: dict[str, int] = {}
     for term, x in zip(inputs, operands, strict=True):
+        own: dict[str, int] = {}
         for c, n in zip(term, x.shape, strict=True):
-            if sizes.setdefault(c, n) != n:
-                if 1 not in (n, sizes[c]) or c not in extra:
-                    raise ValueError(f"einsum: {equation!r}: letter {c!r} has size {sizes[c]} and {n}")
-                sizes[c] = max(n, sizes[c])
+            known = sizes.setdefault(c, n)
+            if own.setdefault(c, n) != n or (known != n and 1 not in (known, n)):
+                raise ValueError(
+                    f"einsum: {equation!r}: letter {c!r} has size {own[c] if own[c] != n else known} and {n}"
+                )
+            sizes[c] = n if known == 1 else known
     stretched = [expand(x, [sizes[c] for c in t]) if x.ndim else x for t, x in zip(inputs, operands, strict=True)]
     return inputs, output, stretched
 

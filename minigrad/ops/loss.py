@@ -7,9 +7,11 @@ import numpy as np
 from minigrad import kernels
 from minigrad.amp import for_sums
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.function import Function
 from minigrad.ops.activation import log_softmax
 from minigrad.ops.elementwise import where
+from minigrad.ops.half import in_float32
 from minigrad.ops.index import getitem
 from minigrad.ops.reduce import sum
 from minigrad.tensor import unwrap
@@ -54,11 +56,13 @@ class CrossEntropy(Function):
         return losses
 
 
+@in_float32
 def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
     """Cross-entropy of logits (n, classes) against integer targets (n,), as torch.nn.functional.cross_entropy.
 
     reduction  "mean" (over the rows that count, by weight), "sum" or "none"
-    IndexError names the first target that is neither a class nor ignore_index.
+    IndexError names the first target that is neither a class nor ignore_index. In half precision the losses are added
+    up in float32, so that the mean of many is right where PyTorch's overflows to NaN.
     """
     if logits.ndim != 2 or targets.shape != logits.shape[:1]:
         raise ValueError(
@@ -69,9 +73,11 @@ def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="me
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; expected 0 to 1")
     logits, ids = for_sums(logits), unwrap(targets)
+    if unwrap(logits).dtype.kind not in FLOATING:
+        raise TypeError(f"cross_entropy: logits are {unwrap(logits).dtype}; expected floating numbers")
     if ids.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: targets are {ids.dtype}; expected integer class numbers")
-    weight = unwrap(weight)
+    weight = None if weight is None else unwrap(weight).astype(unwrap(logits).dtype, copy=False)
     losses = CrossEntropy(ignore_index, float(label_smoothing))(logits, ids, weight)
     if reduction == "none":
         return losses

@@ -2,9 +2,11 @@
 
 from minigrad import kernels
 from minigrad.amp import for_sums
+from minigrad.dtypes import FLOATING
 from minigrad.function import Function
 from minigrad.ops.elementwise import rsqrt, square
 from minigrad.ops.reduce import mean
+from minigrad.tensor import unwrap
 
 
 class LayerNorm(Function):
@@ -69,6 +71,8 @@ def rms_norm(x, weight=None, eps=1e-6):
 
 
 def _check(op: str, x, weight, bias=None) -> None:
+    if unwrap(x).dtype.kind not in FLOATING:
+        raise TypeError(f"{op}: x is {unwrap(x).dtype}; use .astype('float32') first")
     if x.ndim == 0:
         raise ValueError(f"{op}: a 0-d tensor has no last dimension to normalise")
     for name, parameter in (("weight", weight), ("bias", bias)):

@@ -3,8 +3,10 @@
 import math
 
 from minigrad.devices import array_module
+from minigrad.dtypes import FLOATING
 from minigrad.ops.convolution import integer
 from minigrad.ops.elementwise import where
+from minigrad.ops.half import in_float32
 from minigrad.ops.index import gather
 from minigrad.ops.order import amax
 from minigrad.ops.reduce import sum
@@ -25,6 +27,8 @@ def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     size, stride, padding, dilation = _settings("max_pool1d", kernel_size, stride, padding, dilation)
     steps, beyond = _steps("max_pool1d", x, size, stride, padding, dilation, ceil_mode)
     array = unwrap(x)
+    if array.dtype.kind not in FLOATING:
+        raise TypeError(f"max_pool1d: x is {array.dtype}; use .astype('float32') first")
     xp = array_module(array)
     padded = xp.pad(array, [(0, 0)] * (x.ndim - 1) + [(padding, beyond)], constant_values=-math.inf)
     first = xp.stack(list(_elements(padded, steps, size, stride, dilation))).argmax(0)  # (..., steps)
@@ -32,6 +36,7 @@ def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     return gather(x, -1, position.clip(0, x.shape[-1] - 1))  # outside only if all that is inside is -inf, too
 
 
+@in_float32
 def avg_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window of kernel_size steps of x (..., time): torch.nn.functional.avg_pool1d.
 
@@ -79,6 +84,7 @@ def max_over_time(x, padding_mask=None):
     return amax(where(blind, zero, where(hidden, low, x)), 1)
 
 
+@in_float32
 def mean_over_time(x, padding_mask=None):
     """The mean over time of each channel; arguments and result as max_over_time's."""
     hidden = _hidden("mean_over_time", x, padding_mask)

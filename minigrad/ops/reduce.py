@@ -41,8 +41,7 @@ class Mean(Function):
     def forward(self, x):
         self.from_shape = x.shape
         self.n = math.prod(x.shape[d] for d in self.dim)
-        with np.errstate(invalid="ignore"):  # 0/0, the mean of nothing, is NaN
-            return (wide_total(x, self.dim, self.keepdim) / self.n).astype(x.dtype, copy=False)
+        return (wide_total(x, self.dim, self.keepdim) / (self.n or math.nan)).astype(x.dtype, copy=False)
 
     def backward(self, grad):
         dtype = unwrap(grad).dtype
@@ -170,7 +169,7 @@ def norm(x, p=2, dim=None, keepdim=False):
     ±inf or a negative p of no elements.
     """
     p = 2 if p in ("fro", None) else p
-    if isinstance(p, str) or p != p:
+    if not isinstance(p, (int, float, np.number)) or p != p:
         raise ValueError(f'norm: p={p!r}; expected a number, inf or -inf among them, or "fro"')
     _check_floating("norm", x)
     gone = reduced_dims(dim, x.ndim, "norm")

@@ -146,4 +146,7 @@ def _wide_dtype(x) -> np.dtype:
 
 def _rounded(y, x):
     """The result of a scan in the dtype of x; of integers in int64."""
-    return y if x.dtype.kind in "iub" else y.astype(x.dtype, copy=False)
+    if x.dtype.kind in "iub" or y.dtype == x.dtype:
+        return y
+    with np.errstate(over="ignore"):  # what the narrower dtype cannot hold is inf
+        return y.astype(x.dtype)

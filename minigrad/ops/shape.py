@@ -7,7 +7,7 @@ import numpy as np
 from minigrad.devices import array_module, looks_at_values
 from minigrad.engine import unbroadcast
 from minigrad.function import Function
-from minigrad.ops.dims import dims
+from minigrad.ops.dims import dims, one_dim
 from minigrad.tensor import Tensor, unwrap, wrap
 
 
@@ -186,11 +186,11 @@ def reshape(x, *shape):
     if any(n < -1 for n in shape) or shape.count(-1) > 1:
         raise ValueError(f"reshape: {x.shape} to {shape}: sizes must be positive, with at most one -1")
     if (-1 in shape and (known == 0 or size % known)) or (-1 not in shape and known != size):
-        if not (-1 in shape and known == 0 and size == 0):
-            raise ValueError(
-                f"reshape: {x.shape} has {size} elements, {shape} asks for {known}{' times n' * (-1 in shape)}"
-            )
-        shape = tuple(0 if n == -1 else n for n in shape)
+        if -1 in shape and known == 0 and size == 0:
+            raise ValueError(f"reshape: {x.shape} to {shape}: with no elements -1 can be any size; write it out")
+        raise ValueError(
+            f"reshape: {x.shape} has {size} elements, {shape} asks for {known}{' times n' * (-1 in shape)}"
+        )
     return Reshape(shape)(x)
 
 
@@ -199,22 +199,25 @@ def flatten(x, start_dim=0, end_dim=-1):
     if x.ndim == 0:
         return reshape(x, 1)
     (start,), (end,) = dims(start_dim, x.ndim, "flatten"), dims(end_dim, x.ndim, "flatten")
+    if start > end:
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {x.shape}")
     return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
 
 def permute(x, *order):
     """x with its dimensions in the given order; a view."""
     order = sizes(order)
-    if sorted(d % max(x.ndim, 1) for d in order) != list(range(x.ndim)):
+    if len(order) != x.ndim or dims(order, x.ndim, "permute") != tuple(range(x.ndim)):
         raise ValueError(f"permute: {order} is not an order of the {x.ndim} dimensions of shape {x.shape}")
     return Permute(tuple(d % x.ndim for d in order))(x)
 
 
 def swapaxes(x, dim0, dim1):
     """x with two dimensions exchanged; a view."""
+    several = dims(dim0, x.ndim, "transpose"), dims(dim1, x.ndim, "transpose")
     if x.ndim == 0:
         return x
-    (a,), (b,) = dims(dim0, x.ndim, "transpose"), dims(dim1, x.ndim, "transpose")
+    (a,), (b,) = several
     order = list(range(x.ndim))
     order[a], order[b] = b, a
     return Permute(tuple(order))(x)
@@ -249,12 +252,25 @@ def expand(x, *shape):
     if lead < 0:
         raise ValueError(f"expand: {x.shape} to {shape}: the target has fewer dimensions")
     shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
+    _check_broadcast("expand", x.shape, shape)
     return Expand(shape)(x)
 
 
 def broadcast_to(x, shape):
     """x broadcast to shape, without a copy."""
-    return Expand(tuple(shape))(x)
+    shape = sizes((shape,))
+    _check_broadcast("broadcast_to", x.shape, shape)
+    return Expand(shape)(x)
+
+
+def _check_broadcast(op: str, given: tuple, wanted: tuple) -> None:
+    """ValueError unless an array of shape `given` can be repeated to `wanted`."""
+    fits = len(given) <= len(wanted) and all(n >= 0 for n in wanted)
+    if not fits or any(n not in (1, m) for n, m in zip(given[::-1], wanted[::-1], strict=False)):
+        raise ValueError(
+            f"{op}: {given} to {wanted}: only dimensions of size 1, and new ones in front, can be repeated; "
+            "-1 keeps a size that is there"
+        )
 
 
 def repeat(x, *times):
@@ -275,9 +291,11 @@ def cat(tensors, dim=0):
     tensors = tuple(tensors)
     if not tensors:
         raise ValueError("cat: nothing to join; give at least one tensor")
-    (d,) = dims(dim, tensors[0].ndim, "cat") or (None,)
-    if d is None:
+    if any(x.ndim == 0 for x in tensors):
         raise ValueError("cat: 0-d tensors cannot be joined; use stack")
+    if any(x.ndim > 1 for x in tensors):  # as in PyTorch, a 1-d tensor without elements joins anything
+        tensors = tuple(x for x in tensors if x.shape != (0,))
+    (d,) = dims(dim, tensors[0].ndim, "cat")
     for i, x in enumerate(tensors):
         rest = [n for j, n in enumerate(x.shape) if j != d]
         if x.ndim != tensors[0].ndim or rest != [n for j, n in enumerate(tensors[0].shape) if j != d]:
@@ -300,16 +318,16 @@ def stack(tensors, dim=0):
 
 def split(x, split_size, dim=0):
     """Views of x along dim: pieces of split_size (the last may be shorter), or of the sizes in a list."""
-    (d,) = dims(dim, x.ndim, "split")
+    d = one_dim(dim, x.ndim, "split")
     n = x.shape[d]
     if isinstance(split_size, (list, tuple)):
         lengths = [int(s) for s in split_size]
         if math.fsum(lengths) != n or any(s < 0 for s in lengths):
             raise ValueError(f"split: sizes {lengths} must add up to dim {d} of shape {x.shape}, which is {n}")
     else:
-        if split_size <= 0:
-            raise ValueError(f"split: split_size {split_size} must be positive")
-        lengths = [min(split_size, n - start) for start in range(0, n, split_size)] or [0]
+        if split_size < 0 or (split_size == 0 and n):
+            raise ValueError(f"split: split_size {split_size} for a dimension of size {n} must be positive")
+        lengths = [min(split_size, n - start) for start in range(0, n, split_size or 1)] or [0]
     return Split(lengths, d)(x)
 
 
@@ -317,24 +335,30 @@ def chunk(x, chunks, dim=0):
     """x in at most `chunks` views along dim, of equal length but for the last."""
     if chunks <= 0:
         raise ValueError(f"chunk: {chunks} chunks; ask for at least one")
-    (d,) = dims(dim, x.ndim, "chunk")
-    return split(x, max(1, -(-x.shape[d] // chunks)), d)
+    d = one_dim(dim, x.ndim, "chunk")
+    n = x.shape[d]
+    return split(x, -(-n // chunks) if n else [0] * chunks, d)
 
 
 def unbind(x, dim=0):
     """x[0], x[1], … along dim, as views."""
-    (d,) = dims(dim, x.ndim, "unbind")
-    return Unbind(d)(x)
+    return Unbind(one_dim(dim, x.ndim, "unbind"))(x)
 
 
 def tril(x, diagonal=0):
     """The lower triangle of the last two dimensions; the rest 0."""
-    return Triangle(diagonal, True)(x)
+    return _triangle("tril", x, diagonal, True)
 
 
 def triu(x, diagonal=0):
     """The upper triangle of the last two dimensions; the rest 0."""
-    return Triangle(diagonal, False)(x)
+    return _triangle("triu", x, diagonal, False)
+
+
+def _triangle(op: str, x, diagonal: int, lower: bool):
+    if x.ndim < 2:
+        raise ValueError(f"{op}: a tensor of shape {x.shape} is no matrix; two dimensions at least")
+    return Triangle(diagonal, lower)(x)
 
 
 def contiguous(x):
@@ -350,6 +374,8 @@ def contiguous(x):
 def one_hot(ids, num_classes: int):
     """int64 vectors with a 1 at each id and 0 elsewhere, shape (*ids.shape, num_classes)."""
     array = unwrap(ids)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: ids are {array.dtype}; expected integers")
     if array.size and looks_at_values(array) and (array.min() < 0 or array.max() >= num_classes):
         raise IndexError(f"one_hot: ids {array.min()} to {array.max()} do not fit {num_classes} classes")
     encoded = (array[..., None] == array_module(array).arange(num_classes)).astype(np.int64)

@@ -6,6 +6,7 @@ from minigrad.devices import array_module
 from minigrad.dtypes import is_half
 from minigrad.kernels.reference.activation import gelu, gelu_backward, silu, silu_backward
 from minigrad.kernels.reference.matmul import matmul
+from minigrad.kernels.reference.sum import total
 
 
 def linear(x, weight, bias, activation, *, product=matmul):
@@ -15,6 +16,9 @@ def linear(x, weight, bias, activation, *, product=matmul):
     "gelu_tanh" or "silu". pre is what linear_backward needs: None without an activation.
     product(a, b) multiplies two matrices: by default as the definition does, in blas/linear.py as the vendor does.
     """
+    if is_half(x.dtype) and array_module(x) is np and bias is not None:  # rounded once, after the bias
+        wide, pre = linear(*(a.astype(np.float32) for a in (x, weight, bias)), activation, product=product)
+        return wide.astype(x.dtype), pre
     pre = product(x, weight.T)
     if bias is not None:
         pre += bias
@@ -35,7 +39,7 @@ def linear_backward(grad, x, weight, pre, activation, needs, *, product=matmul):
     return (
         product(grad, weight) if needs_x else None,
         product(grad.T, x) if needs_weight else None,
-        grad.sum(0, dtype=np.float32 if is_half(grad.dtype) else None) if needs_bias else None,
+        total(grad, (0,)) if needs_bias else None,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.dtypes import is_half
 
-BLOCK = 256  # terms added one after the other at most
+BLOCK = 64  # terms added one after the other at most
 LONG = 4096  # elements from which on the order of the terms matters
 
 
@@ -30,7 +30,8 @@ def total(x, axis: tuple, keepdims: bool = False):
             return x.sum(axis=axis, dtype=np.float32, keepdims=keepdims).astype(dtype)
         return x.sum(axis=axis, keepdims=keepdims)
     if is_half(dtype):
-        return np.asarray(_float_sum(x.astype(np.float32), axis, keepdims)).astype(dtype)
+        with np.errstate(over="ignore"):  # a sum that float16 cannot hold is inf
+            return _float_sum(x.astype(np.float32), axis, keepdims).astype(dtype)
     return _float_sum(x, axis, keepdims)
 
 
