@@ -1,10 +1,12 @@
 """Checks of constructor arguments that many layers share."""
 
+from typing import Any
+
 import numpy as np
 
 
-def check_sizes(layer: str, **sizes) -> None:
-    """Every size is a non-negative integer."""
+def check_sizes(layer: str, **sizes: Any) -> None:
+    """TypeError unless every size is an integer, ValueError for one below 0; both name it."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
             raise TypeError(f"{layer}: {name}={size!r}; expected an integer")
@@ -13,6 +15,6 @@ def check_sizes(layer: str, **sizes) -> None:
 
 
 def check_probability(layer: str, p: float) -> None:
-    """p is a probability."""
-    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+    """ValueError unless p is a probability."""
+    if not isinstance(p, (int, float, np.floating)) or not 0 <= p <= 1:
         raise ValueError(f"{layer}: p={p!r}; expected a probability between 0 and 1")

@@ -1,8 +1,9 @@
-"""Losses as Modules: settings in the constructor, forward(input, target). What they compute is in functional.py.
+"""Losses as Modules: settings in the constructor, forward(input, target). What they compute is in functional/loss.py.
 
-Settings are given by name: PyTorch still has two retired ones in between.
+Settings are given by name: PyTorch still has two retired ones in between. The reductions are "mean", "sum" and "none".
 """
 
+from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.module import Module
 
@@ -15,12 +16,20 @@ class CrossEntropyLoss(Module):
     label_smoothing  how much of the target goes to the uniform distribution
     """
 
-    def __init__(self, weight=None, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0):
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ):
         super().__init__()
         self.register_buffer("weight", weight)
         self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.cross_entropy(
             input,
             target,
@@ -34,25 +43,27 @@ class CrossEntropyLoss(Module):
 class NLLLoss(Module):
     """-input[target] for log-probabilities (n, classes, ...) and class numbers (n, ...)."""
 
-    def __init__(self, weight=None, *, ignore_index: int = -100, reduction: str = "mean"):
+    def __init__(self, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"):
         super().__init__()
         self.register_buffer("weight", weight)
         self.ignore_index, self.reduction = ignore_index, reduction
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(Module):
     """-(pos_weight·t ln σ(x) + (1 - t) ln(1 - σ(x))) for logits x and targets t in [0, 1] of one shape."""
 
-    def __init__(self, weight=None, *, reduction: str = "mean", pos_weight=None):
+    def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean", pos_weight: Tensor | None = None):
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = reduction
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.binary_cross_entropy_with_logits(
             input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
@@ -61,12 +72,13 @@ class BCEWithLogitsLoss(Module):
 class BCELoss(Module):
     """-(t ln p + (1 - t) ln(1 - p)) for probabilities p and targets t of one shape."""
 
-    def __init__(self, weight=None, *, reduction: str = "mean"):
+    def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean"):
         super().__init__()
         self.register_buffer("weight", weight)
         self.reduction = reduction
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
@@ -77,7 +89,8 @@ class MSELoss(Module):
         super().__init__()
         self.reduction = reduction
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
@@ -88,7 +101,8 @@ class L1Loss(Module):
         super().__init__()
         self.reduction = reduction
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
@@ -99,7 +113,8 @@ class SmoothL1Loss(Module):
         super().__init__()
         self.reduction, self.beta = reduction, beta
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
@@ -110,7 +125,8 @@ class HuberLoss(Module):
         super().__init__()
         self.reduction, self.delta = reduction, delta
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
@@ -121,5 +137,30 @@ class KLDivLoss(Module):
         super().__init__()
         self.reduction, self.log_target = reduction, log_target
 
-    def forward(self, input, target):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class GaussianNLLLoss(Module):
+    """(ln var + (input - target)²/var)/2: the negative log-likelihood of a normal distribution."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
+        super().__init__()
+        self.full, self.eps, self.reduction = full, eps, reduction
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        """The loss of means input and variances var, reduced."""
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class PoissonNLLLoss(Module):
+    """exp(input) - target·input: the negative log-likelihood of counts, input the logarithm of the rate."""
+
+    def __init__(self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"):
+        super().__init__()
+        self.log_input, self.full, self.eps, self.reduction = log_input, full, eps, reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of input, as the class says, reduced."""
+        return F.poisson_nll_loss(input, target, self.log_input, self.full, self.eps, reduction=self.reduction)

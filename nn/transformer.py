@@ -5,10 +5,15 @@ enough for a causal mask. Inputs are (time, batch, d_model) unless batch_first.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import minigrad as mg
+from minigrad.tensor import Tensor
+from minigrad.typing import DTypeLike
 from nn import functional as F
+from nn import init
 from nn.attention import MultiheadAttention
 from nn.cache import KVCache
 from nn.checks import check_sizes
@@ -41,7 +46,7 @@ class TransformerEncoderLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype="float32",
+        dtype: DTypeLike = "float32",
     ):
         super().__init__()
         check_sizes("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
@@ -122,7 +127,7 @@ class TransformerDecoderLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype="float32",
+        dtype: DTypeLike = "float32",
     ):
         super().__init__()
         check_sizes("TransformerDecoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
@@ -220,6 +225,88 @@ class TransformerDecoder(Module):
         for layer, cache in zip(self.layers, _each(caches, self.layers), strict=True):
             tgt = layer(tgt, memory, *masks, tgt_is_causal, memory_is_causal, cache=cache)
         return tgt if self.norm is None else self.norm(tgt)
+
+
+class Transformer(Module):
+    """An encoder that reads the source, and a decoder that continues the target with its eye on what was read.
+
+    custom_encoder, custom_decoder  modules in place of the stacks made from the sizes
+
+    The other arguments are the layers'. Matrices start as Xavier uniform draws. As torch.nn.Transformer: it has
+    neither embeddings nor positions nor an output layer.
+    """
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable = "relu",
+        custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        dtype: DTypeLike = "float32",
+    ):
+        super().__init__()
+        options = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+
+        def norm() -> LayerNorm:
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+
+        if custom_encoder is None:
+            layer = TransformerEncoderLayer(*options, dtype=dtype)
+            custom_encoder = TransformerEncoder(layer, num_encoder_layers, norm())
+        if custom_decoder is None:
+            custom_decoder = TransformerDecoder(
+                TransformerDecoderLayer(*options, dtype=dtype), num_decoder_layers, norm()
+            )
+        self.encoder, self.decoder = custom_encoder, custom_decoder
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                init.xavier_uniform_(parameter)
+
+    def forward(
+        self,
+        src: Tensor,
+        tgt: Tensor,
+        src_mask: Tensor | None = None,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """tgt (batch, target time, d_model) with src (batch, source time, d_model), to tgt's shape.
+
+        The time comes first unless batch_first, or both without the batch. The masks are the layers'; None for
+        is_causal is False.
+        """
+        memory = self.encoder(src, src_mask, src_key_padding_mask, bool(src_is_causal))
+        return self.decoder(
+            tgt,
+            memory,
+            tgt_mask,
+            memory_mask,
+            tgt_key_padding_mask,
+            memory_key_padding_mask,
+            bool(tgt_is_causal),
+            bool(memory_is_causal),
+        )
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: str = "cpu", dtype: DTypeLike = "float32") -> Tensor:
+        """A causal mask (sz, sz) to add to scores: 0 where the key is not after the query, -inf elsewhere."""
+        return mg.triu(mg.full((sz, sz), -math.inf, dtype=dtype, device=device), 1)
 
 
 def _feed_forward(layer, x):

@@ -51,6 +51,10 @@ def logarithms(*shape):
     return np.log(simplex(*shape))
 
 
+def signs(*shape):
+    return rng.choice([-1.0, 1.0], shape)
+
+
 def causal(n, m=None):
     return ~np.tril(np.ones((n, m or n), bool))
 
@@ -129,6 +133,37 @@ LAYERS = [
     Case("softplus-beta", lambda nn: nn.Softplus(beta=2.0, threshold=3.0), [real(3, 4) * 2]),
     Case("softmax", lambda nn: nn.Softmax(dim=1), [real(2, 3, 4)]),
     Case("log-softmax", lambda nn: nn.LogSoftmax(dim=-1), [real(2, 3, 4)]),
+    Case("celu", lambda nn: nn.CELU(0.7), [real(3, 4)]),
+    Case("selu", lambda nn: nn.SELU(), [real(3, 4)]),
+    Case("mish", lambda nn: nn.Mish(), [real(3, 4) * 9]),
+    Case("glu", lambda nn: nn.GLU(), [real(3, 4)]),
+    Case("glu-dim", lambda nn: nn.GLU(1), [real(2, 4, 3)]),
+    Case("prelu", lambda nn: nn.PReLU(), [real(3, 4)]),
+    Case("prelu-channels", lambda nn: nn.PReLU(3, 0.1), [real(2, 3, 4)]),
+    Case("prelu-1d", lambda nn: nn.PReLU(), [real(4)]),
+    Case("hardtanh", lambda nn: nn.Hardtanh(-0.5, 0.7), [real(3, 4)]),
+    Case("relu6", lambda nn: nn.ReLU6(), [real(3, 4) * 5]),
+    Case("hardsigmoid", lambda nn: nn.Hardsigmoid(), [real(3, 4) * 3]),
+    Case("hardswish", lambda nn: nn.Hardswish(), [real(3, 4) * 3]),
+    Case("log-sigmoid", lambda nn: nn.LogSigmoid(), [real(3, 4) * 9]),
+    Case("softsign", lambda nn: nn.Softsign(), [real(3, 4)]),
+    Case("tanhshrink", lambda nn: nn.Tanhshrink(), [real(3, 4)]),
+    Case("softshrink", lambda nn: nn.Softshrink(0.4), [real(3, 4)]),
+    Case("hardshrink", lambda nn: nn.Hardshrink(), [real(3, 4)]),
+    Case("threshold", lambda nn: nn.Threshold(0.1, 20.0), [real(3, 4)]),
+    Case("softmin", lambda nn: nn.Softmin(dim=1), [real(2, 3, 4)]),
+    Case("unflatten", lambda nn: nn.Unflatten(1, (2, -1)), [real(2, 6, 3)]),
+    Case("batch-norm", lambda nn: nn.BatchNorm1d(4), [real(5, 4)]),
+    Case("batch-norm-time", lambda nn: nn.BatchNorm1d(3, momentum=None), [real(2, 3, 4)]),
+    Case("batch-norm-eval", lambda nn: nn.BatchNorm1d(3, eps=1e-3).eval(), [real(2, 3, 4)]),
+    Case("batch-norm-plain", lambda nn: nn.BatchNorm1d(3, affine=False), [real(2, 3, 4)]),
+    Case("batch-norm-untracked", lambda nn: nn.BatchNorm1d(3, track_running_stats=False).eval(), [real(2, 3, 4)]),
+    Case("batch-norm-2d", lambda nn: nn.BatchNorm2d(3), [real(2, 3, 2, 4)]),
+    Case("group-norm", lambda nn: nn.GroupNorm(2, 4), [real(2, 4, 3)]),
+    Case("group-norm-plain", lambda nn: nn.GroupNorm(3, 6, 1e-3, affine=False), [real(2, 6)]),
+    Case("group-norm-one", lambda nn: nn.GroupNorm(1, 3), [real(1, 3, 2, 2)]),
+    Case("instance-norm", lambda nn: nn.InstanceNorm1d(3, affine=True), [real(2, 3, 4)]),
+    Case("instance-norm-unbatched", lambda nn: nn.InstanceNorm2d(3), [real(3, 4, 2)]),
     Case("sequential", lambda nn: nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2)), [real(3, 4)]),
 ]
 
@@ -267,6 +302,25 @@ TRANSFORMERS = [
         [real(2, 3, 4), causal(3)],
         lambda m, x, mask: m(x, mask),
     ),
+    Case(
+        "transformer",
+        lambda nn: nn.Transformer(4, 2, 1, 2, 5, dropout=0.0),
+        [real(3, 2, 4), real(2, 2, 4)],
+    ),
+    Case(
+        "transformer-masks",
+        lambda nn: nn.Transformer(
+            4, 2, 1, 1, 5, 0.0, nn.functional.gelu, batch_first=True, norm_first=True, bias=False
+        ),
+        [real(2, 3, 4), real(2, 4, 4), padding(3, 2)],
+        lambda m, x, y, pad: m(
+            x,
+            y,
+            src_key_padding_mask=pad,
+            tgt_mask=m.generate_square_subsequent_mask(4).to(y.dtype),
+            memory_key_padding_mask=pad,
+        ),
+    ),
     Case("decoder-layer", lambda nn: decoder_layer(nn), [real(2, 3, 4), real(2, 5, 4)]),
     Case(
         "decoder-layer-pre-norm",
@@ -326,6 +380,38 @@ LOSSES = [
     Case("smooth-l1-0", lambda nn: nn.SmoothL1Loss(beta=0.0), [real(3, 4), real(3, 4)]),
     Case("huber", lambda nn: nn.HuberLoss(delta=0.5), [real(3, 4), real(3, 4)]),
     Case("kl-div", lambda nn: nn.KLDivLoss(reduction="batchmean"), [logarithms(3, 4), simplex(3, 4)]),
+    Case("gaussian-nll", lambda nn: nn.GaussianNLLLoss(), [real(3, 4), real(3, 4), unit(3, 4)]),
+    Case(
+        "gaussian-nll-full",
+        lambda nn: nn.GaussianNLLLoss(full=True, eps=0.5, reduction="none"),
+        [real(3, 4), real(3, 4), np.array([[0.9], [0.7], [2.0]])],
+    ),
+    Case("poisson-nll", lambda nn: nn.PoissonNLLLoss(), [real(3, 4), real(3, 4) ** 2 * 3], constants=(1,)),
+    Case(
+        "poisson-nll-rates",
+        lambda nn: nn.PoissonNLLLoss(log_input=False, full=True, reduction="sum"),
+        [unit(3, 4), real(3, 4) ** 2 * 3],
+        constants=(1,),
+    ),
+    Case("margin-ranking", lambda nn: nn.MarginRankingLoss(0.3), [real(5), real(5), signs(5)], constants=(2,)),
+    Case(
+        "hinge-embedding",
+        lambda nn: nn.HingeEmbeddingLoss(0.8, reduction="sum"),
+        [real(3, 4), signs(3, 4)],
+        constants=(1,),
+    ),
+    Case(
+        "cosine-embedding",
+        lambda nn: nn.CosineEmbeddingLoss(-0.1),
+        [real(6, 4), real(6, 4), signs(6)],
+        constants=(2,),
+    ),
+    Case("triplet", lambda nn: nn.TripletMarginLoss(), [real(3, 4), real(3, 4), real(3, 4)]),
+    Case(
+        "triplet-swap",
+        lambda nn: nn.TripletMarginLoss(2.0, p=3.0, swap=True, reduction="none"),
+        [real(3, 4), real(3, 4), real(3, 4)],
+    ),
     Case(
         "kl-div-mean", lambda nn: nn.KLDivLoss(reduction="none", log_target=True), [logarithms(3, 4), logarithms(3, 4)]
     ),
