@@ -77,16 +77,34 @@ class Methods:
         return ops.remainder(other, self) if _operand(other) else NotImplemented
 
     def __and__(self: Any, other: Any) -> Tensor:
-        return ops.logical_and(self, other) if _operand(other) else NotImplemented
+        return ops.bitwise_and(self, other) if _operand(other) else NotImplemented
 
     def __rand__(self: Any, other: Any) -> Tensor:
-        return ops.logical_and(other, self) if _operand(other) else NotImplemented
+        return ops.bitwise_and(other, self) if _operand(other) else NotImplemented
 
     def __or__(self: Any, other: Any) -> Tensor:
-        return ops.logical_or(self, other) if _operand(other) else NotImplemented
+        return ops.bitwise_or(self, other) if _operand(other) else NotImplemented
 
     def __ror__(self: Any, other: Any) -> Tensor:
-        return ops.logical_or(other, self) if _operand(other) else NotImplemented
+        return ops.bitwise_or(other, self) if _operand(other) else NotImplemented
+
+    def __xor__(self: Any, other: Any) -> Tensor:
+        return ops.bitwise_xor(self, other) if _operand(other) else NotImplemented
+
+    def __rxor__(self: Any, other: Any) -> Tensor:
+        return ops.bitwise_xor(other, self) if _operand(other) else NotImplemented
+
+    def __lshift__(self: Any, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(self, other) if _operand(other) else NotImplemented
+
+    def __rlshift__(self: Any, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(other, self) if _operand(other) else NotImplemented
+
+    def __rshift__(self: Any, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(self, other) if _operand(other) else NotImplemented
+
+    def __rrshift__(self: Any, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(other, self) if _operand(other) else NotImplemented
 
     def __eq__(self: Any, other: Any) -> Tensor:  # type: ignore[override]
         return ops.eq(self, other) if _operand(other) else NotImplemented
@@ -108,7 +126,7 @@ class Methods:
 
     __neg__ = ops.neg
     __abs__ = ops.abs
-    __invert__ = ops.logical_not
+    __invert__ = ops.bitwise_not
     __getitem__ = ops.getitem
     __setitem__ = ops.setitem
 
@@ -122,6 +140,12 @@ class Methods:
     argmax = ops.argmax
     argmin = ops.argmin
     astype = ops.astype
+    bitwise_and = ops.bitwise_and
+    bitwise_left_shift = ops.bitwise_left_shift
+    bitwise_not = ops.bitwise_not
+    bitwise_or = ops.bitwise_or
+    bitwise_right_shift = ops.bitwise_right_shift
+    bitwise_xor = ops.bitwise_xor
     broadcast_to = ops.broadcast_to
     ceil = ops.ceil
     chunk = ops.chunk
@@ -139,6 +163,8 @@ class Methods:
     flatten = ops.flatten
     flip = ops.flip
     floor = ops.floor
+    floor_divide = ops.floor_divide
+    fmod = ops.fmod
     gather = ops.gather
     gelu = ops.gelu
     index_select = ops.index_select
@@ -152,6 +178,7 @@ class Methods:
     logical_and = ops.logical_and
     logical_not = ops.logical_not
     logical_or = ops.logical_or
+    logical_xor = ops.logical_xor
     logsumexp = ops.logsumexp
     masked_fill = ops.masked_fill
     matmul = ops.matmul
@@ -167,6 +194,7 @@ class Methods:
     prod = ops.prod
     reciprocal = ops.reciprocal
     relu = ops.relu
+    remainder = ops.remainder
     repeat = ops.repeat
     reshape = ops.reshape
     round = ops.round

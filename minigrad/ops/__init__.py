@@ -18,13 +18,20 @@ from minigrad.ops.activation import (
     softplus,
     tanh,
 )
-from minigrad.ops.arithmetic import add, div, mul, neg, reciprocal, sub
+from minigrad.ops.arithmetic import add, div, floor_divide, fmod, mul, neg, reciprocal, remainder, sub
 from minigrad.ops.attention import scaled_dot_product_attention
+from minigrad.ops.bitwise import (
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+)
 from minigrad.ops.comparison import (
     ceil,
     eq,
     floor,
-    floor_divide,
     ge,
     gt,
     isfinite,
@@ -34,9 +41,9 @@ from minigrad.ops.comparison import (
     logical_and,
     logical_not,
     logical_or,
+    logical_xor,
     lt,
     ne,
-    remainder,
     round,
     sign,
 )
@@ -123,6 +130,12 @@ __all__ = [
     "argmin",
     "astype",
     "avg_pool1d",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
     "broadcast_to",
     "cat",
     "ceil",
@@ -150,6 +163,7 @@ __all__ = [
     "flip",
     "floor",
     "floor_divide",
+    "fmod",
     "gather",
     "ge",
     "gelu",
@@ -170,6 +184,7 @@ __all__ = [
     "logical_and",
     "logical_not",
     "logical_or",
+    "logical_xor",
     "logsumexp",
     "lstm",
     "lt",

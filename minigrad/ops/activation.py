@@ -7,9 +7,11 @@ import numpy as np
 from minigrad import kernels
 from minigrad.amp import for_sums
 from minigrad.devices import array_module
+from minigrad.dtypes import DEFAULT, FLOATING, is_half
 from minigrad.function import Function
+from minigrad.ops.conversion import floating, only_floating
 from minigrad.ops.dims import at_least_1d, dims
-from minigrad.ops.elementwise import exp, where
+from minigrad.ops.elementwise import exp, expm1, where
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import swapaxes
 from minigrad.tensor import Tensor, unwrap
@@ -21,6 +23,7 @@ class Tanh(Function):
     fresh = True
 
     def forward(self, x):
+        x = x if x.dtype.kind in FLOATING else x.astype(DEFAULT)
         y = array_module(x).tanh(x)
         self.save_for_backward(y)
         return y
@@ -36,8 +39,11 @@ class Sigmoid(Function):
     fresh = True
 
     def forward(self, x):
-        half = x.dtype.type(0.5)
-        y = array_module(x).tanh(x * half) * half + half  # the same function, and nothing overflows
+        wide = x.astype(np.float32) if is_half(x.dtype) else x
+        with np.errstate(over="ignore"):  # e⁻ˣ may be infinite: then y is 0
+            y = array_module(x).exp(-wide)
+        y += 1
+        y = (1 / y).astype(x.dtype, copy=False)
         self.save_for_backward(y)
         return y
 
@@ -47,16 +53,18 @@ class Sigmoid(Function):
 
 
 class ReLU(Function):
-    """y = max(x, 0);  dx = g where x > 0, else 0."""
+    """y = max(x, 0);  dx = 0 where x ≤ 0, else g."""
 
     fresh = True
 
     def forward(self, x):
+        if x.dtype.kind == "b":
+            raise TypeError("relu: a boolean tensor; expected numbers, write .float() first")
         self.save_for_backward(x)
         return array_module(x).maximum(x, 0)
 
     def backward(self, grad):
-        return grad * (unwrap(self.saved[0]) > 0)
+        return grad * ~(unwrap(self.saved[0]) <= 0)
 
 
 class LeakyReLU(Function):
@@ -184,65 +192,65 @@ class LogSoftmax(Function):
 
 
 def tanh(x):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent; of integers in float32."""
     return Tanh()(x)
 
 
 def sigmoid(x):
-    """1/(1 + e⁻ˣ)."""
-    return Sigmoid()(x)
+    """1/(1 + e⁻ˣ); of integers in float32."""
+    return Sigmoid()(floating(x))
 
 
 def relu(x):
-    """max(x, 0)."""
+    """max(x, 0), in x's dtype. TypeError for booleans."""
     return ReLU()(x)
 
 
 def leaky_relu(x, negative_slope=0.01):
-    """x where positive, negative_slope·x elsewhere."""
-    return LeakyReLU(negative_slope)(x)
+    """x where positive, negative_slope·x elsewhere. TypeError unless x is floating."""
+    return LeakyReLU(negative_slope)(only_floating(x, "leaky_relu"))
 
 
 def softplus(x):
-    """ln(1 + eˣ), without overflow."""
-    return Softplus()(for_sums(x))
+    """ln(1 + eˣ), without overflow. TypeError unless x is floating."""
+    return Softplus()(for_sums(only_floating(x, "softplus")))
 
 
 def erf(x):
-    """The error function."""
-    return Erf()(x)
+    """The error function; of integers in float32."""
+    return Erf()(floating(x))
 
 
 def gelu(x, approximate="none"):
-    """x·Φ(x); approximate="tanh" for GPT-2's form."""
+    """x·Φ(x); approximate="tanh" for GPT-2's form. TypeError unless x is floating."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate={approximate!r}; use "none" or "tanh"')
-    return GELU(approximate)(x)
+    return GELU(approximate)(only_floating(x, "gelu"))
 
 
 def silu(x):
-    """x·sigmoid(x)."""
-    return SiLU()(x)
+    """x·sigmoid(x). TypeError unless x is floating."""
+    return SiLU()(only_floating(x, "silu"))
 
 
 def elu(x, alpha=1.0):
-    """x where positive, alpha·(eˣ - 1) elsewhere (Clevert et al. 2015)."""
-    positive = unwrap(x) > 0
-    return where(positive, x, alpha * (exp(where(positive, unwrap(x).dtype.type(0), x)) - 1))
+    """x where positive, alpha·(eˣ - 1) elsewhere (Clevert et al. 2015). TypeError unless x is floating."""
+    negative = unwrap(only_floating(x, "elu")) <= 0
+    return where(negative, alpha * expm1(where(negative, x, 0.0)), x)
 
 
 def softmax(x, dim=-1):
-    """eˣ normalised to sum 1 along dim. A row of -inf alone has no answer and gives NaN."""
+    """eˣ normalised to sum 1 along dim. A row of -inf alone has no answer and gives NaN. TypeError unless floating."""
     return _over_last(Softmax(), x, dim, "softmax")
 
 
 def log_softmax(x, dim=-1):
-    """ln softmax(x), computed without leaving the logarithm."""
+    """ln softmax(x), computed without leaving the logarithm. TypeError unless x is floating."""
     return _over_last(LogSoftmax(), x, dim, "log_softmax")
 
 
 def _over_last(function, x, dim, name):
-    x = for_sums(x)
+    x = for_sums(only_floating(x, name))
     (d,) = dims(dim, x.ndim, name) or (-1,)
     if x.ndim == 0:
         return at_least_1d(function, x)

@@ -1,63 +1,24 @@
-"""Arithmetic, element by element, with broadcasting and the dtypes a deep-learning user means.
+"""Arithmetic, element by element, with broadcasting.
 
 Each operation is a short class, the formula and its derivative first, and the
-function that users call. Rules are written with operators and the functions of this
-package, so they compute on arrays and record themselves on Tensors.
+function that users call, which brings its operands to one dtype (conversion.promoted).
+Rules are written with operators and the functions of this package, so they compute on
+arrays and record themselves on Tensors.
 """
 
 import numpy as np
-from numpy import ndarray
 
-from minigrad.dtypes import FLOATING
+from minigrad.devices import array_module, looks_at_values
+from minigrad.dtypes import DEFAULT, FLOATING
 from minigrad.function import Function
-from minigrad.tensor import DEFAULT_DTYPE
-
-NUMBERS = {bool, int, float}
-
-
-def promoted(x, y):
-    """Two operands with the dtypes a deep-learning user means, where numpy would go to float64.
-
-    A scalar never widens an array, and integers take the floating type they meet.
-    """
-    if type(x) is type(y):  # the two usual cases first
-        if type(x) in NUMBERS or x.dtype is y.dtype:
-            return x, y
-    elif type(y) in NUMBERS and type(x) is ndarray and x.dtype.kind == "f":
-        return x, y
-    x, y = _plain(x), _plain(y)
-    x_kind, y_kind = _kind(x), _kind(y)
-    if x_kind == "V" or y_kind == "V":
-        x, y = _beside_bfloat16(x, y_kind), _beside_bfloat16(y, x_kind)
-    if x_kind in FLOATING and y_kind in "iub" and hasattr(y, "dtype"):
-        return x, y.astype(getattr(x, "dtype", DEFAULT_DTYPE))
-    if y_kind in FLOATING and x_kind in "iub" and hasattr(x, "dtype"):
-        return x.astype(getattr(y, "dtype", DEFAULT_DTYPE)), y
-    return x, y
-
-
-def _beside_bfloat16(x, other_kind: str):
-    """A Python number beside a bfloat16 array as bfloat16: numpy lets numbers go before its own dtypes only."""
-    from ml_dtypes import bfloat16
-
-    return bfloat16(x) if other_kind == "V" and type(x) in NUMBERS else x
-
-
-def _plain(x):
-    return x.item() if isinstance(x, np.generic) else x
-
-
-def _kind(x) -> str:
-    if hasattr(x, "dtype"):
-        return x.dtype.kind
-    return "f" if isinstance(x, float) else "i"
+from minigrad.ops.conversion import promoted
+from minigrad.tensor import unwrap, wrap
 
 
 class Add(Function):
     """z = x + y;  dx = g,  dy = g."""
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
         return x + y
 
     def backward(self, grad):
@@ -68,7 +29,6 @@ class Sub(Function):
     """z = x - y;  dx = g,  dy = -g."""
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
         return x - y
 
     def backward(self, grad):
@@ -82,7 +42,6 @@ class Mul(Function):
 
     def forward(self, x, y):
         self.save_for_backward(x, y)
-        x, y = promoted(x, y)
         return x * y
 
     def backward(self, grad):
@@ -97,10 +56,8 @@ class Div(Function):
 
     def forward(self, x, y):
         self.save_for_backward(x, y)
-        x, y = promoted(x, y)
-        if _kind(x) not in FLOATING and _kind(y) not in FLOATING:
-            x = x.astype(DEFAULT_DTYPE) if hasattr(x, "dtype") else float(x)
-            y = y.astype(DEFAULT_DTYPE) if hasattr(y, "dtype") else float(y)
+        if (x if hasattr(x, "dtype") else y).dtype.kind not in FLOATING:
+            x, y = (each.astype(DEFAULT) if hasattr(each, "dtype") else float(each) for each in (x, y))
         return x / y
 
     def backward(self, grad):
@@ -121,31 +78,91 @@ class Neg(Function):
         return -grad
 
 
+class Remainder(Function):
+    """z = x - y·⌊x/y⌋ (floor), or with the quotient cut off towards 0;  dx = g,  dy = -g·⌊x/y⌋."""
+
+    def __init__(self, floor: bool):
+        self.floor = floor
+
+    def forward(self, x, y):
+        self.save_for_backward(x, y)
+        xp = array_module(x if hasattr(x, "dtype") else y)
+        with np.errstate(all="ignore"):
+            return xp.remainder(x, y) if self.floor else xp.fmod(x, y)
+
+    def backward(self, grad):
+        if self.parents[1] is None:
+            return grad, None
+        x, y = (unwrap(saved) for saved in self.saved)
+        with np.errstate(all="ignore"):
+            quotient = x // y if self.floor else array_module(y).trunc(x / y)
+        return grad, -grad * quotient
+
+
 def add(x, y):
-    """x + y, by element."""
-    return Add()(x, y)
+    """x + y, by element; of booleans, whether either is true."""
+    return Add()(*promoted(x, y))
 
 
 def sub(x, y):
-    """x - y, by element."""
-    return Sub()(x, y)
+    """x - y, by element. TypeError for booleans."""
+    return Sub()(*promoted(x, y, no_bool="sub"))
 
 
 def mul(x, y):
-    """x · y, by element."""
-    return Mul()(x, y)
+    """x · y, by element; of booleans, whether both are true."""
+    return Mul()(*promoted(x, y))
 
 
 def div(x, y):
-    """x / y, by element; integers give floats."""
-    return Div()(x, y)
+    """x / y, by element; integers give float32."""
+    return Div()(*promoted(x, y))
+
+
+def floor_divide(x, y):
+    """⌊x / y⌋, by element, in the dtype of the operands; without gradient, which is 0 wherever there is one.
+
+    ZeroDivisionError for integers by 0 (on a GPU within detect_anomaly only); TypeError for booleans.
+    """
+    x, y = (unwrap(each) for each in _divisible(x, y, "floor_divide"))
+    with np.errstate(all="ignore"):
+        quotient = x // y
+    return wrap(np.asarray(quotient) if isinstance(quotient, np.generic) else quotient)
+
+
+def remainder(x, y):
+    """x - y·⌊x/y⌋, by element, which has the sign of y. Errors as in floor_divide."""
+    return Remainder(floor=True)(*_divisible(x, y, "remainder"))
+
+
+def fmod(x, y):
+    """The remainder of x/y cut off towards 0, by element, which has the sign of x. Errors as in floor_divide."""
+    return Remainder(floor=False)(*_divisible(x, y, "fmod"))
+
+
+def _divisible(x, y, op: str) -> tuple:
+    """The operands in one dtype, if they have a quotient in it."""
+    x, y = promoted(x, y)
+    dtype = x.dtype if hasattr(x, "dtype") else y.dtype
+    if dtype.kind == "b":
+        raise TypeError(f"{op}: two boolean operands; cast one with .long()")
+    if dtype.kind not in FLOATING and somewhere(unwrap(y) == 0):
+        raise ZeroDivisionError(f"{op}: an integer divided by 0; cast to a floating dtype for inf and NaN")
+    return x, y
+
+
+def somewhere(condition) -> bool:
+    """Whether a condition holds for some element; on a GPU only within detect_anomaly(), else False."""
+    if isinstance(condition, (bool, np.bool_)):
+        return bool(condition)
+    return looks_at_values(condition) and bool(condition.any())
 
 
 def neg(x):
-    """-x."""
+    """-x. TypeError for booleans, by the array library: to invert a mask write ~mask."""
     return Neg()(x)
 
 
 def reciprocal(x):
-    """1/x."""
-    return Div()(1.0, x)
+    """1/x; integers give float32."""
+    return div(1.0, x)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from minigrad.ops.arithmetic import promoted
+from minigrad.dtypes import FLOATING
+from minigrad.ops.conversion import operands, promoted
 from minigrad.tensor import Tensor, unwrap, wrap
 
 
@@ -13,10 +14,17 @@ def _array(result):
 
 def _comparison(name: str, symbol: str):
     def compare(x, y):
-        return wrap(_array(getattr(np, name)(*promoted(unwrap(x), unwrap(y)))))
+        try:
+            x, y = promoted(x, y)
+        except OverflowError:  # with an integer beyond the dtype numpy compares exactly
+            x, y = operands(x, y)
+        return wrap(_array(getattr(np, name)(unwrap(x), unwrap(y))))
 
     compare.__name__ = name
-    compare.__doc__ = f"x {symbol} y by element, as a boolean tensor without gradient."
+    compare.__doc__ = (
+        f"x {symbol} y by element, as a boolean tensor without gradient. Two dtypes are compared in the one "
+        "where they meet: an int64 tensor with 0.5 in float32."
+    )
     return compare
 
 
@@ -28,33 +36,62 @@ gt = _comparison("greater", ">")
 ge = _comparison("greater_equal", ">=")
 logical_and = _comparison("logical_and", "and")
 logical_or = _comparison("logical_or", "or")
+logical_xor = _comparison("logical_xor", "xor")
 
 
 def _without_gradient(name: str, doc: str):
     def call(x):
-        result = getattr(np, name)(unwrap(x))
-        return wrap(_array(result)) if isinstance(x, Tensor) else result
+        result = _array(getattr(np, name)(unwrap(x)))
+        return wrap(result) if isinstance(x, Tensor) else result
 
     call.__name__ = name
     call.__doc__ = doc
     return call
 
 
-sign = _without_gradient("sign", "-1, 0 or 1 by element; its gradient is zero everywhere, so none is recorded.")
-floor = _without_gradient("floor", "The largest integer not above x; no gradient.")
-ceil = _without_gradient("ceil", "The smallest integer not below x; no gradient.")
-round = _without_gradient("round", "The nearest integer, halves to even; no gradient.")
 isnan = _without_gradient("isnan", "Where x is not a number.")
 isinf = _without_gradient("isinf", "Where x is infinite.")
 isfinite = _without_gradient("isfinite", "Where x is neither infinite nor NaN.")
-logical_not = _without_gradient("logical_not", "not x, by element.")
+logical_not = _without_gradient("logical_not", "not x, by element; of numbers, whether they are 0.")
+_sign = _without_gradient("sign", "-1, 0 or 1 by element.")
+_floor = _without_gradient("floor", "The largest integer not above x.")
+_ceil = _without_gradient("ceil", "The smallest integer not below x.")
 
 
-def floor_divide(x, y):
-    """x // y by element; no gradient."""
-    return wrap(_array(unwrap(x) // unwrap(y)))
+def sign(x):
+    """-1, 0 or 1 by element, 0 for NaN; its gradient is zero everywhere, so none is recorded."""
+    kind = x.dtype.kind
+    if kind == "b":
+        return x
+    sign = _sign(x)
+    if kind in FLOATING:
+        array = unwrap(sign)
+        array[array != array] = 0
+    return sign
 
 
-def remainder(x, y):
-    """x % y by element, with the sign of y; no gradient."""
-    return wrap(_array(unwrap(x) % unwrap(y)))
+def floor(x):
+    """The largest integer not above x, in x's dtype; no gradient. TypeError for booleans."""
+    return _floor(_not_bool(x, "floor"))
+
+
+def ceil(x):
+    """The smallest integer not below x, in x's dtype; no gradient. TypeError for booleans."""
+    return _ceil(_not_bool(x, "ceil"))
+
+
+def round(x, decimals: int = 0):
+    """x to that many decimals (negative: to tens, hundreds, …), halves to even, in x's dtype; no gradient.
+
+    TypeError for booleans, and for integers with decimals.
+    """
+    if decimals and x.dtype.kind not in FLOATING:
+        raise TypeError(f"round: decimals={decimals} of a {x.dtype} tensor; expected a floating one")
+    result = _array(np.round(unwrap(_not_bool(x, "round")), decimals))
+    return wrap(result) if isinstance(x, Tensor) else result
+
+
+def _not_bool(x, op: str):
+    if x.dtype.kind == "b":
+        raise TypeError(f"{op}: a boolean tensor; expected numbers, write .long() first")
+    return x

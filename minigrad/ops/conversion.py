@@ -1,10 +1,12 @@
 """To another dtype, to another device, or into other memory: the same numbers, joined to the graph."""
 
+import numpy as np
+from numpy import ndarray
+
 from minigrad import kernels
-from minigrad.amp import for_sums
 from minigrad.devices import device_of
 from minigrad.devices import move as move_array
-from minigrad.dtypes import FLOATING, as_dtype
+from minigrad.dtypes import FLOATING, as_dtype, as_number, beside, result_type
 from minigrad.function import Function, Identity
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
 
@@ -65,5 +67,54 @@ def clone(x):
 
 
 def floating(x):
-    """x if it is floating, else as float32; autocast wants float32 here."""
-    return for_sums(x) if unwrap(x).dtype.kind in FLOATING else astype(x, DEFAULT_DTYPE)
+    """x if it is floating, else as float32."""
+    return x if x.dtype.kind in FLOATING else astype(x, DEFAULT_DTYPE)
+
+
+def only_floating(x, op: str):
+    """x, which must be floating: TypeError for integers and booleans, as in PyTorch."""
+    if x.dtype.kind not in FLOATING:
+        raise TypeError(f"{op}: a {x.dtype} tensor; expected a floating one, write .float() first")
+    return x
+
+
+def promoted(x, y, no_bool: str = ""):
+    """Two operands in the dtype where they meet (dtypes.result_type), the casts joined to the graph.
+
+    A Python number stays one, which takes the dtype of the array beside it; so does a numpy scalar beside a Tensor.
+    Between arrays, in a gradient rule, a numpy scalar is a 0-d array: it keeps its precision.
+
+    no_bool  the name of an operation that takes no booleans, for the TypeError
+    """
+    a = x.data.dtype if isinstance(x, Tensor) else x.dtype if type(x) is ndarray else None
+    b = y.data.dtype if isinstance(y, Tensor) else y.dtype if type(y) is ndarray else None
+    if a is b:  # the usual cases first
+        if a is not None:
+            return x, y
+    elif b is None:
+        if a.kind == "f" and type(y) in (float, int):
+            return x, y
+    elif a is None and b.kind == "f" and type(x) in (float, int):
+        return x, y
+    x, y = operands(x, y)
+    if no_bool and "b" in (result_type(x).kind, result_type(y).kind):
+        raise TypeError(f"{no_bool}: a boolean operand; to invert a mask write ~mask, to count with it mask.long()")
+    return in_dtype(result_type(x, y), x, y)
+
+
+def all_promoted(*given):
+    """Several operands in the dtype where they meet, as promoted() does with two; None stays None."""
+    given = operands(*given)
+    return in_dtype(result_type(*(x for x in given if x is not None)), *given)
+
+
+def operands(*given) -> tuple:
+    """Operands as result_type is to see them: numpy scalars as numbers beside a Tensor, as 0-d arrays without one."""
+    if any(isinstance(x, Tensor) for x in given):
+        return tuple(as_number(x) if isinstance(x, np.generic) else x for x in given)
+    return tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in given)
+
+
+def in_dtype(dtype, *given) -> tuple:
+    """Operands in one dtype: tensors and arrays cast, numbers as they have to stand beside them."""
+    return tuple(astype(x, dtype) if hasattr(x, "dtype") else x if x is None else beside(x, dtype) for x in given)

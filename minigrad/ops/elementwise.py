@@ -1,23 +1,34 @@
 """The elementary functions and choices, element by element, with broadcasting. See arithmetic.py for how to read it."""
 
+import math
+
 import numpy as np
 
+from minigrad.amp import for_sums
 from minigrad.devices import array_module
-from minigrad.dtypes import is_half
+from minigrad.dtypes import as_number, beside, filled, result_type
 from minigrad.function import Function
-from minigrad.ops.arithmetic import promoted
-from minigrad.ops.conversion import floating
-from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap
+from minigrad.ops.arithmetic import somewhere
+from minigrad.ops.comparison import sign
+from minigrad.ops.conversion import astype, floating, in_dtype, operands, promoted
+from minigrad.tensor import Tensor, unwrap, wrap
 
 
 class Pow(Function):
-    """z = x^y;  dx = g·y·x^(y-1),  dy = g·x^y·ln x  (0 where x = 0)."""
+    """z = x^y;  dx = g·y·x^(y-1)  (0 where y = 0),  dy = g·x^y·ln x  (0 where x = 0 and y ≥ 0)."""
 
     fresh = True
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
-        z = x * x if isinstance(y, (int, float)) and y == 2 else x**y
+        if isinstance(y, (int, float)) and y == 2:
+            z = x * x
+        else:
+            kind = (x if hasattr(x, "dtype") else y).dtype.kind
+            if kind == "b":
+                raise TypeError("pow: two boolean operands; cast one with .long()")
+            if kind == "i" and somewhere(y < 0):
+                raise ValueError("pow: integers to a negative integer power; cast one of them with .float()")
+            z = x**y
         self.save_for_backward(x, y, z)
         return z
 
@@ -25,19 +36,26 @@ class Pow(Function):
         x, y, z = self.saved
         dx = dy = None
         if self.parents[0] is not None:
-            if isinstance(y, (int, float)):
-                dx = grad * y * (x if y == 2 else x ** (y - 1))
-            elif isinstance(y, np.generic):  # as which promoted() returns a number beside bfloat16
-                dx = grad * y * x ** type(y)(1 if y == 0 else y - 1)
-            else:  # x^(y-1) is infinite at x = 0, y = 0, where the derivative is 0
-                dx = grad * y * x ** where(unwrap(y) == 0, unwrap(y) * 0 + 1, y - 1)
+            y = as_number(y) if isinstance(y, np.generic) else y  # as which a number stands beside bfloat16
+            if not hasattr(y, "dtype"):
+                dx = _zeros_like(grad) if y == 0 else grad * y * (x if y == 2 else x ** (y - 1))
+            else:  # where y = 0, x^(y-1) may be infinite, and 0·∞ is NaN
+                zero = unwrap(y) == 0
+                dx = where(zero, 0.0, grad * y * x ** where(zero, 1.0, y - 1))
         if self.parents[1] is not None:
-            if isinstance(x, (int, float)):
-                dy = grad * z * float(np.log(x)) if x > 0 else grad * 0
+            zero = (unwrap(x) == 0) & (unwrap(y) >= 0)
+            if not hasattr(x, "dtype"):
+                x = x or 1.0  # where it is 0, so is the gradient
+                slope = math.log(x) if x > 0 else math.nan
+                dy = where(zero, 0.0, grad * z * slope)
             else:
-                positive = unwrap(x) > 0
-                dy = grad * where(positive, z * log(where(positive, x, 1.0)), 0.0)
+                dy = where(zero, 0.0, grad * z * log(where(zero, 1.0, x)))
         return dx, dy
+
+
+def _zeros_like(grad):
+    zeros = array_module(unwrap(grad)).zeros_like(unwrap(grad))
+    return wrap(zeros) if isinstance(grad, Tensor) else zeros
 
 
 class Exp(Function):
@@ -142,22 +160,26 @@ class Cos(Function):
 
 
 class Abs(Function):
-    """y = |x|;  dx = g·sign x  (0 at 0)."""
+    """y = |x|;  dx = g·sign x  (0 at 0 and NaN)."""
 
     fresh = True
 
     def forward(self, x):
+        if x.dtype.kind == "b":
+            raise TypeError("abs: a boolean tensor; expected numbers, write .long() first")
         self.save_for_backward(x)
         return abs(x)
 
     def backward(self, grad):
         (x,) = self.saved
-        x = unwrap(x)
-        return grad * array_module(x).sign(x)
+        return grad * sign(unwrap(x))
 
 
 class Extremum(Function):
-    """z = max(x, y) or min(x, y) by element; the gradient goes to the chosen one, half to each at a tie."""
+    """z = max(x, y) or min(x, y) by element, NaN where either is; g goes to the chosen one, half to each at a tie.
+
+    Where one of them is NaN, neither is the smaller one, and both get g, as in PyTorch.
+    """
 
     fresh = True
 
@@ -165,39 +187,43 @@ class Extremum(Function):
         self.largest = largest
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
         self.save_for_backward(x, y)
         xp = array_module(x if hasattr(x, "dtype") else y)
         return xp.maximum(x, y) if self.largest else xp.minimum(x, y)
 
     def backward(self, grad):
         x, y = (unwrap(saved) for saved in self.saved)
-        chosen = x > y if self.largest else x < y
-        share = (chosen + 0.5 * (x == y)).astype(grad.dtype)
-        return grad * share, grad * (1 - share)
+        above, below = (x > y, x < y) if self.largest else (x < y, x > y)
+        shared = where(x == y, grad * 0.5, grad)
+        return where(below, 0.0, shared), where(above, 0.0, shared)
 
 
 class Clamp(Function):
-    """y = min(max(x, low), high);  dx = g where low ≤ x ≤ high, else 0."""
+    """y = min(max(x, low), high), so high where low > high, and NaN where any is.
+
+    dx = g where low ≤ x ≤ high,  dlow = g where x < low < high,  dhigh = g where x > high or low > high;  else 0.
+    A bound that is None stays open.
+    """
 
     fresh = True
 
-    def __init__(self, low, high):
-        self.low, self.high = low, high
-
-    def forward(self, x):
-        self.save_for_backward(x)
-        y = array_module(x).clip(x, self.low, self.high)
-        return y.astype(x.dtype, copy=False) if is_half(x.dtype) else y
+    def forward(self, x, low, high):
+        self.save_for_backward(x, low, high)
+        xp = array_module(x)
+        y = x if low is None else xp.maximum(x, low)
+        return y if high is None else xp.minimum(y, high)
 
     def backward(self, grad):
-        x = unwrap(self.saved[0])
-        inside = array_module(x).ones(x.shape, dtype=x.dtype)
-        if self.low is not None:
-            inside *= x >= self.low
-        if self.high is not None:
-            inside *= x <= self.high
-        return grad * inside
+        x, low, high = (unwrap(saved) for saved in self.saved)
+        low = -math.inf if low is None else low
+        high = math.inf if high is None else high
+        if grad.dtype.kind == "V":  # beside which Python's numbers have another form
+            low, high = (beside(bound, grad.dtype) if type(bound) is float else bound for bound in (low, high))
+        return (
+            where((x >= low) & (x <= high), grad, 0.0),
+            where((x < low) & (low < high), grad, 0.0) if self.parents[1] is not None else None,
+            where((x > high) | (low > high), grad, 0.0) if self.parents[2] is not None else None,
+        )
 
 
 class Where(Function):
@@ -209,49 +235,48 @@ class Where(Function):
         self.condition = condition
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
-        arrays = (x, y) if hasattr(x, "dtype") or hasattr(y, "dtype") else (DEFAULT_DTYPE.type(x), y)
-        z = array_module(self.condition).where(self.condition, *arrays)
-        if all(getattr(each, "dtype", z.dtype).kind == "V" for each in arrays):
-            return z.astype(arrays[0].dtype, copy=False)  # cupy's is float32
-        return z
+        dtype = x.dtype if hasattr(x, "dtype") else y.dtype
+        z = array_module(self.condition).where(self.condition, x, y)
+        return z.astype(dtype, copy=False)  # cupy's is float32 for bfloat16
 
     def backward(self, grad):
-        zero = unwrap(grad).dtype.type(0)
         return (
-            where(self.condition, grad, zero) if self.parents[0] is not None else None,
-            where(self.condition, zero, grad) if self.parents[1] is not None else None,
+            where(self.condition, grad, 0.0) if self.parents[0] is not None else None,
+            where(self.condition, 0.0, grad) if self.parents[1] is not None else None,
         )
 
 
 def pow(x, exponent):
-    """x to the power of exponent, by element."""
-    return Pow()(x, exponent)
+    """x to the power of exponent, by element, in the dtype where they meet.
+
+    ValueError for integers to a negative integer power, which no integer is; TypeError for booleans to a boolean.
+    """
+    return Pow()(*promoted(x, exponent))
 
 
 def exp(x):
     """eˣ."""
-    return Exp()(floating(x))
+    return Exp()(for_sums(floating(x)))
 
 
 def expm1(x):
     """eˣ - 1, exact for small x."""
-    return Expm1()(floating(x))
+    return Expm1()(for_sums(floating(x)))
 
 
 def log(x):
     """The natural logarithm."""
-    return Log()(floating(x))
+    return Log()(for_sums(floating(x)))
 
 
 def log1p(x):
     """ln(1 + x), exact for small x."""
-    return Log1p()(floating(x))
+    return Log1p()(for_sums(floating(x)))
 
 
 def sqrt(x):
     """The square root."""
-    return Sqrt()(floating(x))
+    return Sqrt()(for_sums(floating(x)))
 
 
 def rsqrt(x):
@@ -261,51 +286,78 @@ def rsqrt(x):
 
 def square(x):
     """x²."""
-    return Pow()(x, 2)
+    return pow(x, 2)
 
 
 def sin(x):
     """The sine of x in radians."""
-    return Sin()(floating(x))
+    return Sin()(for_sums(floating(x)))
 
 
 def cos(x):
     """The cosine of x in radians."""
-    return Cos()(floating(x))
+    return Cos()(for_sums(floating(x)))
 
 
 def abs_(x):
-    """|x|."""
+    """|x|; of the least int8, …, int64, which has no opposite, itself. TypeError for booleans."""
     return Abs()(x)
 
 
 def maximum(x, y):
-    """The larger of x and y, by element."""
-    return Extremum(True)(x, y)
+    """The larger of x and y, by element; NaN where either is."""
+    return Extremum(True)(*promoted(x, y))
 
 
 def minimum(x, y):
-    """The smaller of x and y, by element."""
-    return Extremum(False)(x, y)
+    """The smaller of x and y, by element; NaN where either is."""
+    return Extremum(False)(*promoted(x, y))
 
 
 def clamp(x, min=None, max=None):
-    """x limited to [min, max]; None leaves that side open."""
+    """x limited to [min, max], numbers or tensors, which get gradients too; None leaves that side open.
+
+    max where min > max, and NaN where x or a bound is. The dtype is the one where all meet: an integer tensor with a
+    floating bound gives floating numbers. OverflowError for a number beyond that dtype; TypeError for booleans alone.
+    """
     if min is None and max is None:
         raise ValueError("clamp: give min, max or both")
-    return Clamp(unwrap(min), unwrap(max))(x)
+    given = operands(x, min, max)
+    dtype = result_type(*(each for each in given if each is not None))
+    if dtype.kind == "b":
+        raise TypeError("clamp: a boolean tensor with boolean bounds; cast one with .long()")
+    x, *bounds = given
+    low, high = (b if b is None or hasattr(b, "dtype") else filled(b, dtype, "clamp") for b in bounds)
+    return Clamp()(*in_dtype(dtype, x, low, high))
 
 
 def where(condition, x, y):
-    """x where the condition holds, y elsewhere."""
-    condition = unwrap(condition)
-    if condition.dtype != np.bool_:
-        condition = condition != 0
-    return Where(condition)(x, y)
+    """x where the condition holds, y elsewhere, in the dtype where they meet; of two numbers, a tensor of theirs.
+
+    condition  boolean, or numbers, of which all but 0 count as true
+    """
+    mask = unwrap(condition)
+    mask = np.asarray(mask) if not hasattr(mask, "dtype") else mask
+    if mask.dtype != np.bool_:
+        mask = mask != 0
+    if not hasattr(x, "dtype") and not hasattr(y, "dtype"):
+        dtype = result_type(x, y)
+        x, y = dtype.type(x), dtype.type(y)
+        z = Where(mask)(x, y)
+        return wrap(z) if isinstance(condition, Tensor) else z
+    return Where(mask)(*promoted(x, y))
 
 
 def masked_fill(x, mask, value):
-    """x with `value` where the mask is True (broadcast against x)."""
-    if not isinstance(value, Tensor):
-        value = unwrap(x).dtype.type(value)
+    """x with `value` where the mask is True (broadcast against x), in x's dtype.
+
+    value  a number or a 0-d tensor; an integer tensor takes a fraction without what is behind its point, as in PyTorch
+
+    OverflowError for a number that x's dtype cannot hold; ValueError for a value with dimensions, for which there is
+    where().
+    """
+    if getattr(value, "ndim", 0):
+        raise ValueError(f"masked_fill: a value of shape {value.shape}; expected a number or a 0-d tensor, see where()")
+    number = as_number(value)
+    value = astype(value, x.dtype) if number is None else filled(number, x.dtype, "masked_fill")
     return where(mask, value, x)

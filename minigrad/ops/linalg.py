@@ -6,7 +6,6 @@ import string
 from minigrad import kernels
 from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
-from minigrad.dtypes import FLOATING
 from minigrad.function import Function
 from minigrad.ops.activation import activate
 from minigrad.ops.shape import expand, permute, reshape, swapaxes
@@ -68,8 +67,8 @@ def matmul(a, b):
     if autocast_dtype() is not None:
         a, b = for_products(a, b)
     dtype_a, dtype_b = unwrap(a).dtype, unwrap(b).dtype
-    if dtype_a != dtype_b and (dtype_a.kind in FLOATING or dtype_b.kind in FLOATING):
-        raise TypeError(f"matmul: {dtype_a} @ {dtype_b}: cast one of them with .astype()")
+    if dtype_a != dtype_b or dtype_a.kind == "b":
+        raise TypeError(f"matmul: {dtype_a} @ {dtype_b}: expected one dtype of numbers; cast with .astype()")
     if a.ndim == 1 or b.ndim == 1:
         rows = reshape(a, 1, inner_a) if a.ndim == 1 else a
         columns = reshape(b, inner_b, 1) if b.ndim == 1 else b
@@ -97,8 +96,9 @@ def linear(x, weight, bias=None, activation=None):
         raise ValueError(f"linear: bias {bias.shape} with weight {weight.shape}: expected ({weight.shape[0]},)")
     if autocast_dtype() is not None:
         x, weight, bias = for_products(x, weight, bias)
-    if unwrap(x).dtype != unwrap(weight).dtype:
-        raise TypeError(f"linear: x is {unwrap(x).dtype}, weight {unwrap(weight).dtype}: cast one with .astype()")
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
+        dtypes = f"x is {x.dtype}, weight {weight.dtype}" + ("" if bias is None else f", bias {bias.dtype}")
+        raise TypeError(f"linear: {dtypes}: expected one dtype; cast with .astype()")
     return Linear(activation)(x, weight, bias)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from minigrad.devices import array_module, looks_at_values
 from minigrad.engine import unbroadcast
 from minigrad.function import Function
+from minigrad.ops.conversion import all_promoted
 from minigrad.ops.dims import dims, one_dim
 from minigrad.tensor import Tensor, unwrap, wrap
 
@@ -287,12 +288,14 @@ def flip(x, dim):
 
 
 def cat(tensors, dim=0):
-    """Tensors joined along an existing dim; all other sizes must agree."""
+    """Tensors joined along an existing dim, in the dtype where they meet; all other sizes must agree."""
     tensors = tuple(tensors)
     if not tensors:
         raise ValueError("cat: nothing to join; give at least one tensor")
     if any(x.ndim == 0 for x in tensors):
         raise ValueError("cat: 0-d tensors cannot be joined; use stack")
+    if any(x.dtype != tensors[0].dtype for x in tensors):
+        tensors = all_promoted(*tensors)
     if any(x.ndim > 1 for x in tensors):  # as in PyTorch, a 1-d tensor without elements joins anything
         tensors = tuple(x for x in tensors if x.shape != (0,))
     (d,) = dims(dim, tensors[0].ndim, "cat")
@@ -306,7 +309,7 @@ def cat(tensors, dim=0):
 
 
 def stack(tensors, dim=0):
-    """Tensors of one shape joined along a new dim."""
+    """Tensors of one shape joined along a new dim, in the dtype where they meet."""
     tensors = tuple(tensors)
     if not tensors:
         raise ValueError("stack: nothing to join; give at least one tensor")
