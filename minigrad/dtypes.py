@@ -10,10 +10,12 @@ decide, unless one of a lower rank is of a higher category. So a float32 tensor 
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.typing import Array, DTypeLike, Index, Number, TensorLike
 
 DEFAULT = np.dtype(np.float32)
 FLOATING = "fV"  # the kinds of floating dtypes; V is bfloat16's
@@ -22,7 +24,7 @@ CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2}  # of each kind; other kinds
 OF_NUMBER = {bool: np.dtype(bool), int: np.dtype(np.int64), float: DEFAULT}
 
 
-def as_dtype(dtype) -> np.dtype:
+def as_dtype(dtype: DTypeLike) -> np.dtype:
     """A dtype by name, type or itself; "bfloat16" among them, for which ImportError says what to install.
 
     TypeError for what no tensor holds: complex numbers, text, objects.
@@ -38,7 +40,7 @@ def as_dtype(dtype) -> np.dtype:
     return dtype
 
 
-def result_type(*operands) -> np.dtype:
+def result_type(*operands: TensorLike) -> np.dtype:
     """The dtype in which operands meet: tensors, arrays, Python numbers, numpy scalars (which count as Python numbers).
 
     PyTorch's rule; see the top of this file. Within a rank the higher category wins, and within a category the wider
@@ -50,7 +52,7 @@ def result_type(*operands) -> np.dtype:
 
 
 @cache
-def _result_type(*ranked) -> np.dtype:
+def _result_type(*ranked) -> Any:
     found = None
     for rank in (2, 1, 0):
         dtypes = [dtype for each, dtype in ranked if each == rank]
@@ -64,7 +66,7 @@ def _result_type(*ranked) -> np.dtype:
     return found
 
 
-def _rank(x) -> tuple[int, np.dtype]:
+def _rank(x: Any) -> tuple[int, np.dtype]:
     """0 for a number, 1 for a 0-d tensor, 2 for one with dimensions; and its dtype."""
     if hasattr(x, "dtype") and not isinstance(x, np.generic):
         return (2 if x.ndim else 1), x.dtype
@@ -90,7 +92,7 @@ def _wider(a: np.dtype, b: np.dtype) -> np.dtype:
     return both
 
 
-def as_number(x) -> bool | int | float | None:
+def as_number(x: object) -> bool | int | float | None:
     """A Python number or numpy scalar as the Python number it is; None for anything else."""
     if isinstance(x, np.generic):
         return {"b": bool, "i": int, "u": int}.get(x.dtype.kind, float)(x) if x.dtype.kind in CATEGORY else None
@@ -100,7 +102,7 @@ def as_number(x) -> bool | int | float | None:
     return None
 
 
-def beside(number: bool | int | float, dtype: np.dtype):
+def beside(number: bool | int | float, dtype: np.dtype) -> Number:
     """A number as it has to stand beside an array of dtype, so that the result has that dtype.
 
     OverflowError if dtype is an integer one and cannot hold the number. (PyTorch wraps such a number around in
@@ -118,7 +120,7 @@ def beside(number: bool | int | float, dtype: np.dtype):
     return number
 
 
-def filled(number: bool | int | float, dtype: np.dtype, op: str):
+def filled(number: bool | int | float, dtype: np.dtype, op: str) -> Number:
     """A number as an element of dtype: fractions cut off for integers, anything but 0 True for bool.
 
     OverflowError for a finite number beyond dtype's range, and for inf or NaN as an integer.
@@ -136,17 +138,17 @@ def filled(number: bool | int | float, dtype: np.dtype, op: str):
     return element
 
 
-def is_half(dtype) -> bool:
+def is_half(dtype: np.dtype) -> bool:
     """float16 or bfloat16."""
     return dtype.itemsize == 2 and dtype.kind in FLOATING
 
 
-def without_bfloat16(x):
+def without_bfloat16(x: Array) -> Array:
     """x, as float32 if it is bfloat16: cupy cannot sort that, scan it or add it at places."""
     return x.astype(np.float32) if x.dtype.kind == "V" else x
 
 
-def add_at(buffer, index, values) -> None:
+def add_at(buffer: Array, index: Index, values: Array) -> None:
     """buffer[index] += values, adding every time an element is named more than once."""
     wide = without_bfloat16(buffer)
     array_module(buffer).add.at(wide, index, without_bfloat16(values))
@@ -154,6 +156,6 @@ def add_at(buffer, index, values) -> None:
         buffer[...] = wide
 
 
-def epsilon(dtype) -> float:
+def epsilon(dtype: np.dtype) -> float:
     """The distance from 1 to the next larger number."""
     return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)

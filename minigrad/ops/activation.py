@@ -1,6 +1,7 @@
 """Activations, and softmax in its two forms."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -9,12 +10,14 @@ from minigrad.amp import for_sums
 from minigrad.devices import array_module
 from minigrad.dtypes import DEFAULT, FLOATING, is_half
 from minigrad.function import Function
+from minigrad.ops.arithmetic import mul
 from minigrad.ops.conversion import floating, only_floating
 from minigrad.ops.dims import at_least_1d, dims
 from minigrad.ops.elementwise import exp, expm1, where
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import swapaxes
 from minigrad.tensor import Tensor, unwrap
+from minigrad.typing import Array
 
 
 class Tanh(Function):
@@ -83,6 +86,23 @@ class LeakyReLU(Function):
     def backward(self, grad):
         positive = unwrap(self.saved[0]) > 0
         return where(positive, grad, grad * self.slope)
+
+
+class ELU(Function):
+    """y = x where x > 0, else α·(eˣ - 1)  (Clevert et al. 2015);  dx = g or g·α·eˣ."""
+
+    def __init__(self, alpha: float):
+        self.alpha = alpha
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        negative = x <= 0
+        return where(negative, mul(self.alpha, expm1(where(negative, x, 0.0))), x)
+
+    def backward(self, grad):
+        (x,) = self.saved
+        negative = unwrap(x) <= 0
+        return where(negative, grad * self.alpha * exp(where(negative, x, 0.0)), grad)
 
 
 class Softplus(Function):
@@ -191,60 +211,59 @@ class LogSoftmax(Function):
         return kernels.log_softmax_backward(grad, y)
 
 
-def tanh(x):
+def tanh(x: Tensor | Array) -> Tensor:
     """The hyperbolic tangent; of integers in float32."""
     return Tanh()(x)
 
 
-def sigmoid(x):
+def sigmoid(x: Tensor | Array) -> Tensor:
     """1/(1 + e⁻ˣ); of integers in float32."""
     return Sigmoid()(floating(x))
 
 
-def relu(x):
+def relu(x: Tensor | Array) -> Tensor:
     """max(x, 0), in x's dtype. TypeError for booleans."""
     return ReLU()(x)
 
 
-def leaky_relu(x, negative_slope=0.01):
+def leaky_relu(x: Tensor | Array, negative_slope: float = 0.01) -> Tensor:
     """x where positive, negative_slope·x elsewhere. TypeError unless x is floating."""
     return LeakyReLU(negative_slope)(only_floating(x, "leaky_relu"))
 
 
-def softplus(x):
+def softplus(x: Tensor | Array) -> Tensor:
     """ln(1 + eˣ), without overflow. TypeError unless x is floating."""
     return Softplus()(for_sums(only_floating(x, "softplus")))
 
 
-def erf(x):
+def erf(x: Tensor | Array) -> Tensor:
     """The error function; of integers in float32."""
     return Erf()(floating(x))
 
 
-def gelu(x, approximate="none"):
+def gelu(x: Tensor | Array, approximate: str = "none") -> Tensor:
     """x·Φ(x); approximate="tanh" for GPT-2's form. TypeError unless x is floating."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate={approximate!r}; use "none" or "tanh"')
     return GELU(approximate)(only_floating(x, "gelu"))
 
 
-def silu(x):
+def silu(x: Tensor | Array) -> Tensor:
     """x·sigmoid(x). TypeError unless x is floating."""
     return SiLU()(only_floating(x, "silu"))
 
 
-def elu(x, alpha=1.0):
+def elu(x: Tensor | Array, alpha: float = 1.0) -> Tensor:
     """x where positive, alpha·(eˣ - 1) elsewhere (Clevert et al. 2015). TypeError unless x is floating."""
-    negative = unwrap(only_floating(x, "elu")) <= 0
-    return where(negative, alpha * expm1(where(negative, x, 0.0)), x)
+    return ELU(alpha)(only_floating(x, "elu"))
 
 
-def softmax(x, dim=-1):
+def softmax(x: Tensor | Array, dim: int = -1) -> Tensor:
     """eˣ normalised to sum 1 along dim. A row of -inf alone has no answer and gives NaN. TypeError unless floating."""
     return _over_last(Softmax(), x, dim, "softmax")
 
 
-def log_softmax(x, dim=-1):
+def log_softmax(x: Tensor | Array, dim: int = -1) -> Tensor:
     """ln softmax(x), computed without leaving the logarithm. TypeError unless x is floating."""
     return _over_last(LogSoftmax(), x, dim, "log_softmax")
 
@@ -267,7 +286,7 @@ ACTIVATIONS = {
 }
 
 
-def activate(x, activation: str | None):
+def activate(x: Any, activation: str | None) -> Tensor:
     """An activation by the name that linear and the Transformer layers take; None leaves x alone."""
     if activation is None:
         return x

@@ -12,7 +12,8 @@ from minigrad.devices import array_module, looks_at_values
 from minigrad.dtypes import DEFAULT, FLOATING
 from minigrad.function import Function
 from minigrad.ops.conversion import promoted
-from minigrad.tensor import unwrap, wrap
+from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.typing import Array, TensorLike
 
 
 class Add(Function):
@@ -99,43 +100,43 @@ class Remainder(Function):
         return grad, -grad * quotient
 
 
-def add(x, y):
+def add(x: TensorLike, y: TensorLike) -> Tensor:
     """x + y, by element; of booleans, whether either is true."""
     return Add()(*promoted(x, y))
 
 
-def sub(x, y):
+def sub(x: TensorLike, y: TensorLike) -> Tensor:
     """x - y, by element. TypeError for booleans."""
     return Sub()(*promoted(x, y, no_bool="sub"))
 
 
-def mul(x, y):
+def mul(x: TensorLike, y: TensorLike) -> Tensor:
     """x · y, by element; of booleans, whether both are true."""
     return Mul()(*promoted(x, y))
 
 
-def div(x, y):
+def div(x: TensorLike, y: TensorLike) -> Tensor:
     """x / y, by element; integers give float32."""
     return Div()(*promoted(x, y))
 
 
-def floor_divide(x, y):
+def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:
     """⌊x / y⌋, by element, in the dtype of the operands; without gradient, which is 0 wherever there is one.
 
     ZeroDivisionError for integers by 0 (on a GPU within detect_anomaly only); TypeError for booleans.
     """
-    x, y = (unwrap(each) for each in _divisible(x, y, "floor_divide"))
+    over, under = (unwrap(each) for each in _divisible(x, y, "floor_divide"))
     with np.errstate(all="ignore"):
-        quotient = x // y
+        quotient = over // under
     return wrap(np.asarray(quotient) if isinstance(quotient, np.generic) else quotient)
 
 
-def remainder(x, y):
+def remainder(x: TensorLike, y: TensorLike) -> Tensor:
     """x - y·⌊x/y⌋, by element, which has the sign of y. Errors as in floor_divide."""
     return Remainder(floor=True)(*_divisible(x, y, "remainder"))
 
 
-def fmod(x, y):
+def fmod(x: TensorLike, y: TensorLike) -> Tensor:
     """The remainder of x/y cut off towards 0, by element, which has the sign of x. Errors as in floor_divide."""
     return Remainder(floor=False)(*_divisible(x, y, "fmod"))
 
@@ -151,18 +152,18 @@ def _divisible(x, y, op: str) -> tuple:
     return x, y
 
 
-def somewhere(condition) -> bool:
+def somewhere(condition: Array | bool) -> bool:
     """Whether a condition holds for some element; on a GPU only within detect_anomaly(), else False."""
     if isinstance(condition, (bool, np.bool_)):
         return bool(condition)
     return looks_at_values(condition) and bool(condition.any())
 
 
-def neg(x):
+def neg(x: Tensor | Array) -> Tensor:
     """-x. TypeError for booleans, by the array library: to invert a mask write ~mask."""
     return Neg()(x)
 
 
-def reciprocal(x):
+def reciprocal(x: Tensor | Array) -> Tensor:
     """1/x; integers give float32."""
     return div(1.0, x)

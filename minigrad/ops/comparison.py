@@ -1,10 +1,13 @@
 """Questions and steps, element by element: what has no gradient, or none but zero."""
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.dtypes import FLOATING
 from minigrad.ops.conversion import operands, promoted
 from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.typing import Array
 
 
 def _array(result):
@@ -58,7 +61,7 @@ _floor = _without_gradient("floor", "The largest integer not above x.")
 _ceil = _without_gradient("ceil", "The smallest integer not below x.")
 
 
-def sign(x):
+def sign(x: Any) -> Tensor:
     """-1, 0 or 1 by element, 0 for NaN; its gradient is zero everywhere, so none is recorded."""
     kind = x.dtype.kind
     if kind == "b":
@@ -70,17 +73,17 @@ def sign(x):
     return sign
 
 
-def floor(x):
+def floor(x: Tensor | Array) -> Tensor:
     """The largest integer not above x, in x's dtype; no gradient. TypeError for booleans."""
     return _floor(_not_bool(x, "floor"))
 
 
-def ceil(x):
+def ceil(x: Tensor | Array) -> Tensor:
     """The smallest integer not below x, in x's dtype; no gradient. TypeError for booleans."""
     return _ceil(_not_bool(x, "ceil"))
 
 
-def round(x, decimals: int = 0):
+def round(x: Tensor | Array, decimals: int = 0) -> Tensor:
     """x to that many decimals (negative: to tens, hundreds, …), halves to even, in x's dtype; no gradient.
 
     TypeError for booleans, and for integers with decimals.

@@ -1,5 +1,7 @@
 """To another dtype, to another device, or into other memory: the same numbers, joined to the graph."""
 
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 
@@ -9,6 +11,7 @@ from minigrad.devices import move as move_array
 from minigrad.dtypes import FLOATING, as_dtype, as_number, beside, result_type
 from minigrad.function import Function, Identity
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap, wrap
+from minigrad.typing import Device, DType, DTypeLike
 
 
 class Cast(Function):
@@ -41,7 +44,7 @@ class Move(Function):
         return move(grad, self.from_device)
 
 
-def astype(x, dtype):
+def astype(x: Any, dtype: DTypeLike) -> Tensor:
     """x in another dtype; floating to floating carries gradients."""
     dtype = as_dtype(dtype)
     array = unwrap(x)
@@ -52,12 +55,12 @@ def astype(x, dtype):
     return wrap(array.astype(dtype)) if isinstance(x, Tensor) else array.astype(dtype)
 
 
-def move(x, device: str):
+def move(x: Any, device: Device) -> Tensor:
     """x on "cpu" or "cuda"; itself if it is there, else a copy that carries gradients back."""
     return x if device_of(unwrap(x)) == device else Move(device)(x)
 
 
-def clone(x):
+def clone(x: Any) -> Tensor:
     """A copy of the data, joined to the graph."""
     copied = Identity()(x)
     if isinstance(copied, Tensor):
@@ -66,19 +69,19 @@ def clone(x):
     return copied.copy()
 
 
-def floating(x):
+def floating(x: Any) -> Tensor:
     """x if it is floating, else as float32."""
     return x if x.dtype.kind in FLOATING else astype(x, DEFAULT_DTYPE)
 
 
-def only_floating(x, op: str):
+def only_floating(x: Any, op: str) -> Tensor:
     """x, which must be floating: TypeError for integers and booleans, as in PyTorch."""
     if x.dtype.kind not in FLOATING:
         raise TypeError(f"{op}: a {x.dtype} tensor; expected a floating one, write .float() first")
     return x
 
 
-def promoted(x, y, no_bool: str = ""):
+def promoted(x: Any, y: Any, no_bool: str = "") -> tuple:
     """Two operands in the dtype where they meet (dtypes.result_type), the casts joined to the graph.
 
     A Python number stays one, which takes the dtype of the array beside it; so does a numpy scalar beside a Tensor.
@@ -102,19 +105,19 @@ def promoted(x, y, no_bool: str = ""):
     return in_dtype(result_type(x, y), x, y)
 
 
-def all_promoted(*given):
+def all_promoted(*given: Any) -> tuple:
     """Several operands in the dtype where they meet, as promoted() does with two; None stays None."""
     given = operands(*given)
     return in_dtype(result_type(*(x for x in given if x is not None)), *given)
 
 
-def operands(*given) -> tuple:
+def operands(*given: Any) -> tuple:
     """Operands as result_type is to see them: numpy scalars as numbers beside a Tensor, as 0-d arrays without one."""
     if any(isinstance(x, Tensor) for x in given):
         return tuple(as_number(x) if isinstance(x, np.generic) else x for x in given)
     return tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in given)
 
 
-def in_dtype(dtype, *given) -> tuple:
+def in_dtype(dtype: DType, *given: Any) -> tuple:
     """Operands in one dtype: tensors and arrays cast, numbers as they have to stand beside them."""
     return tuple(astype(x, dtype) if hasattr(x, "dtype") else x if x is None else beside(x, dtype) for x in given)

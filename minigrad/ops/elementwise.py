@@ -1,6 +1,7 @@
 """The elementary functions and choices, element by element, with broadcasting. See arithmetic.py for how to read it."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from minigrad.ops.arithmetic import somewhere
 from minigrad.ops.comparison import sign
 from minigrad.ops.conversion import astype, floating, in_dtype, operands, promoted
 from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.typing import Array, TensorLike
 
 
 class Pow(Function):
@@ -45,8 +47,7 @@ class Pow(Function):
         if self.parents[1] is not None:
             zero = (unwrap(x) == 0) & (unwrap(y) >= 0)
             if not hasattr(x, "dtype"):
-                x = x or 1.0  # where it is 0, so is the gradient
-                slope = math.log(x) if x > 0 else math.nan
+                slope = math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
                 dy = where(zero, 0.0, grad * z * slope)
             else:
                 dy = where(zero, 0.0, grad * z * log(where(zero, 1.0, x)))
@@ -246,7 +247,7 @@ class Where(Function):
         )
 
 
-def pow(x, exponent):
+def pow(x: TensorLike, exponent: TensorLike) -> Tensor:
     """x to the power of exponent, by element, in the dtype where they meet.
 
     ValueError for integers to a negative integer power, which no integer is; TypeError for booleans to a boolean.
@@ -254,84 +255,85 @@ def pow(x, exponent):
     return Pow()(*promoted(x, exponent))
 
 
-def exp(x):
+def exp(x: Tensor | Array) -> Tensor:
     """eˣ."""
     return Exp()(for_sums(floating(x)))
 
 
-def expm1(x):
+def expm1(x: Tensor | Array) -> Tensor:
     """eˣ - 1, exact for small x."""
     return Expm1()(for_sums(floating(x)))
 
 
-def log(x):
+def log(x: Tensor | Array) -> Tensor:
     """The natural logarithm."""
     return Log()(for_sums(floating(x)))
 
 
-def log1p(x):
+def log1p(x: Tensor | Array) -> Tensor:
     """ln(1 + x), exact for small x."""
     return Log1p()(for_sums(floating(x)))
 
 
-def sqrt(x):
+def sqrt(x: Tensor | Array) -> Tensor:
     """The square root."""
     return Sqrt()(for_sums(floating(x)))
 
 
-def rsqrt(x):
+def rsqrt(x: Tensor | Array) -> Tensor:
     """1/√x."""
     return 1.0 / sqrt(x)
 
 
-def square(x):
+def square(x: Tensor | Array) -> Tensor:
     """x²."""
     return pow(x, 2)
 
 
-def sin(x):
+def sin(x: Tensor | Array) -> Tensor:
     """The sine of x in radians."""
     return Sin()(for_sums(floating(x)))
 
 
-def cos(x):
+def cos(x: Tensor | Array) -> Tensor:
     """The cosine of x in radians."""
     return Cos()(for_sums(floating(x)))
 
 
-def abs_(x):
+def abs_(x: Tensor | Array) -> Tensor:
     """|x|; of the least int8, …, int64, which has no opposite, itself. TypeError for booleans."""
     return Abs()(x)
 
 
-def maximum(x, y):
+def maximum(x: TensorLike, y: TensorLike) -> Tensor:
     """The larger of x and y, by element; NaN where either is."""
     return Extremum(True)(*promoted(x, y))
 
 
-def minimum(x, y):
+def minimum(x: TensorLike, y: TensorLike) -> Tensor:
     """The smaller of x and y, by element; NaN where either is."""
     return Extremum(False)(*promoted(x, y))
 
 
-def clamp(x, min=None, max=None):
+def clamp(x: Tensor | Array, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
     """x limited to [min, max], numbers or tensors, which get gradients too; None leaves that side open.
 
     max where min > max, and NaN where x or a bound is. The dtype is the one where all meet: an integer tensor with a
-    floating bound gives floating numbers. OverflowError for a number beyond that dtype; TypeError for booleans alone.
+    floating bound gives floating numbers. OverflowError for a number beyond that dtype; TypeError for booleans with a
+    Python one.
     """
     if min is None and max is None:
         raise ValueError("clamp: give min, max or both")
     given = operands(x, min, max)
     dtype = result_type(*(each for each in given if each is not None))
-    if dtype.kind == "b":
-        raise TypeError("clamp: a boolean tensor with boolean bounds; cast one with .long()")
     x, *bounds = given
+    if dtype.kind == "b" and any(isinstance(bound, bool) for bound in bounds):
+        raise TypeError("clamp: a boolean tensor with a boolean bound; cast one with .long()")
     low, high = (b if b is None or hasattr(b, "dtype") else filled(b, dtype, "clamp") for b in bounds)
     return Clamp()(*in_dtype(dtype, x, low, high))
 
 
-def where(condition, x, y):
+def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     """x where the condition holds, y elsewhere, in the dtype where they meet; of two numbers, a tensor of theirs.
 
     condition  boolean, or numbers, of which all but 0 count as true
@@ -340,6 +342,8 @@ def where(condition, x, y):
     mask = np.asarray(mask) if not hasattr(mask, "dtype") else mask
     if mask.dtype != np.bool_:
         mask = mask != 0
+    if isinstance(condition, Tensor):
+        _, x, y = operands(condition, x, y)
     if not hasattr(x, "dtype") and not hasattr(y, "dtype"):
         dtype = result_type(x, y)
         x, y = dtype.type(x), dtype.type(y)
@@ -348,7 +352,7 @@ def where(condition, x, y):
     return Where(mask)(*promoted(x, y))
 
 
-def masked_fill(x, mask, value):
+def masked_fill(x: Tensor | Array, mask: TensorLike, value: Any) -> Tensor:
     """x with `value` where the mask is True (broadcast against x), in x's dtype.
 
     value  a number or a 0-d tensor; an integer tensor takes a fraction without what is behind its point, as in PyTorch

@@ -49,26 +49,6 @@ def test_asked_for_dtype():
     assert mg.zeros(2, dtype=i64).dtype == i64
 
 
-# How dtypes meet: a scalar never widens an array, integers take the floating type they meet.
-
-# fmt: off
-MEETINGS = [
-    (of(f32), 2, f32), (of(f32), 2.5, f32), (of(f32), np.float64(2.5), f32), (of(f32), np.int64(2), f32),
-    (of(f32), of(i64), f32), (of(i64), of(f32), f32), (of(f32), of(b), f32), (of(f32), of(f64), f64),
-    (of(f32), of(f64, ()), f64), (of(i64), 2, i64), (of(i64), 2.5, f32), (of(b), 2.5, f32), (of(i64), of(i32), i64),
-    (of(f32, ()), of(i64), f32), (of(f32), np.ones(2, np.float32), f32), (of(f64), of(i64), f64),
-]
-# fmt: on
-
-
-@pytest.mark.parametrize(("x", "y", "dtype"), MEETINGS)
-@pytest.mark.parametrize("op", ["add", "mul", "sub", "maximum"])
-def test_dtypes_of_mixed_operands(op, x, y, dtype):
-    assert getattr(mg, op)(x, y).dtype == dtype
-    if op != "maximum":
-        assert getattr(mg, op)(y, x).dtype == dtype
-
-
 def test_integer_division_gives_floats():
     assert (of(i64) / of(i64)).dtype == f32
     assert (of(i64) / 2).dtype == f32

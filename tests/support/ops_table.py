@@ -31,6 +31,11 @@ def distinct(*shape):
     return (_random.permutation(n) - n / 2 + 0.37).reshape(shape) / max(n / 4, 1)
 
 
+def around_1_7(*shape):
+    """Divisors that leave no number of `distinct` at a multiple."""
+    return np.linspace(1.68, 1.72, math.prod(shape)).reshape(shape)
+
+
 @dataclass
 class Op:
     """A case: expression(m, *inputs), numpy(*inputs), the inputs.
@@ -246,6 +251,8 @@ ELEMENTWISE = [
     Elementwise("pow", lambda x: x**3, (real,), lambda m, x: m.pow(x, 3)),
     Elementwise("pow", lambda x: x**-1.5, (positive,), lambda m, x: m.pow(x, -1.5)),
     Elementwise("pow", lambda x: 2.0**x, (real,), lambda m, x: 2.0**x),
+    Elementwise("remainder", np.remainder, (distinct, around_1_7)),
+    Elementwise("fmod", np.fmod, (distinct, around_1_7)),
     Elementwise("maximum", np.maximum, (real, real)),
     Elementwise("minimum", np.minimum, (real, real)),
     Elementwise("sub", lambda x: 2 - x, (real,), lambda m, x: 2 - x),
@@ -254,6 +261,9 @@ ELEMENTWISE = [
 ]
 
 OPS = [
+    Op("clamp", lambda m, x, low, high: m.clamp(x, low, high), np.clip,
+       (distinct(3, 4), real(4) / 9 - 0.5, real(3, 1) / 9 + 0.7), variant="tensors"),
+    Op("clamp", lambda m, x, high: m.clamp(x, max=high), np.minimum, (distinct(3, 4), real(4) / 9), variant="max"),
     # Reductions.
     Op("sum", lambda m, x: m.sum(x), lambda x: x.sum(), (real(3, 4),)),
     Op("sum", lambda m, x: m.sum(x, 1, keepdim=True), lambda x: x.sum(1, keepdims=True), (real(3, 4),), variant="dim"),
@@ -473,6 +483,12 @@ WITHOUT_GRADIENT = [
     "any",
     "argmax",
     "argmin",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
     "ceil",
     "eq",
     "floor",
@@ -486,11 +502,11 @@ WITHOUT_GRADIENT = [
     "logical_and",
     "logical_not",
     "logical_or",
+    "logical_xor",
     "lt",
     "ne",
     "nonzero",
     "one_hot",
-    "remainder",
     "round",
     "sign",
 ]

@@ -208,7 +208,11 @@ def test_without_gradient(name):
     x = mg.tensor([[3, 1, 2], [0, 2, 1]])
     if name == "one_hot":
         y = mg.one_hot(x, 4)
-    elif name in (["eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "floor_divide", "remainder"]):
+    elif name == "bitwise_not":
+        y = mg.bitwise_not(x)
+    elif name.startswith("bitwise"):
+        y = getattr(mg, name)(x, 1)
+    elif name in ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "floor_divide"):
         y = getattr(mg, name)(mg.randn(2, 3, requires_grad=True), 1)
     else:
         y = getattr(mg, name)(mg.randn(2, 3, requires_grad=True))

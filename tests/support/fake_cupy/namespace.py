@@ -14,7 +14,7 @@ UFUNCS = (
     "add subtract multiply divide true_divide floor_divide power remainder maximum minimum negative absolute sign "
     "exp expm1 log log1p log2 sqrt square sin cos tanh logaddexp floor ceil rint isnan isinf isfinite "
     "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not "
-    "bitwise_and bitwise_or invert"
+    "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift logical_xor fmod trunc"
 )
 
 
