@@ -91,6 +91,8 @@ class LeakyReLU(Function):
 class ELU(Function):
     """y = x where x > 0, else α·(eˣ - 1)  (Clevert et al. 2015);  dx = g or g·α·eˣ."""
 
+    fresh = True
+
     def __init__(self, alpha: float):
         self.alpha = alpha
 

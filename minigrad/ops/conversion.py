@@ -112,8 +112,11 @@ def all_promoted(*given: Any) -> tuple:
 
 
 def operands(*given: Any) -> tuple:
-    """Operands as result_type is to see them: numpy scalars as numbers beside a Tensor, as 0-d arrays without one."""
-    if any(isinstance(x, Tensor) for x in given):
+    """Operands as result_type is to see them: numpy scalars as numbers beside a Tensor, as 0-d arrays without one.
+
+    cupy's 0-d results are arrays; beside them a numpy scalar is a number.
+    """
+    if any(isinstance(x, Tensor) or device_of(x) == "cuda" for x in given):
         return tuple(as_number(x) if isinstance(x, np.generic) else x for x in given)
     return tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in given)
 
