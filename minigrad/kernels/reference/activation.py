@@ -6,6 +6,7 @@ import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array
 
 # Beyond this the Gaussian tail is 0 in every float type. Derivatives take x no further out, because
 # there it meets a factor 0 and inf * 0 would be NaN.
@@ -13,7 +14,7 @@ TAIL = 40.0
 
 
 @in_float32
-def gelu(x, approximate):
+def gelu(x: Array, approximate: str) -> Array:
     """x * Phi(x), Phi the normal distribution function; approximate="tanh" replaces Phi by a tanh.
 
     "none":  x * (1 + erf(x / sqrt 2)) / 2
@@ -24,7 +25,7 @@ def gelu(x, approximate):
 
 
 @in_float32
-def gelu_backward(grad, x, approximate):
+def gelu_backward(grad: Array, x: Array, approximate: str) -> Array:
     """grad * (Phi(x) + x * Phi'(x))."""
     xp = array_module(x)
     x = xp.clip(x, -TAIL, TAIL)
@@ -38,14 +39,14 @@ def gelu_backward(grad, x, approximate):
 
 
 @in_float32
-def silu(x):
+def silu(x: Array) -> Array:
     """x * sigmoid(x)."""
     with np.errstate(invalid="ignore"):  # -inf * 0
         return x * _sigmoid(x)
 
 
 @in_float32
-def silu_backward(grad, x):
+def silu_backward(grad: Array, x: Array) -> Array:
     """grad * (s + x * s * (1 - s)), s = sigmoid(x)."""
     s = _sigmoid(x)
     with np.errstate(invalid="ignore"):  # inf * 0

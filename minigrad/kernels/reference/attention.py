@@ -8,10 +8,20 @@ time); cpu/attention.py gives the same numbers without it.
 from minigrad.devices import array_module
 from minigrad.kernels.reference.dropout import dropout
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array
 
 
 @in_float32
-def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    causal_offset: int | None,
+    scale: float,
+    dropout_p: float,
+    seed: int | Array,
+) -> tuple[Array, Array]:
     """Every query's mean of the values, weighted by how well the keys match it.
 
     q              (batch, heads, query time, head_dim)
@@ -40,7 +50,19 @@ def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
 
 
 @in_float32
-def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, dropout_p, seed):
+def attention_backward(
+    grad: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    out: Array,
+    lse: Array,
+    mask: Array | None,
+    causal_offset: int | None,
+    scale: float,
+    dropout_p: float,
+    seed: int | Array,
+) -> tuple[Array, Array, Array]:
     """Gradients (dq, dk, dv) from grad (like out), the arguments of attention and its results.
 
     With P the probabilities and dP = grad vᵀ, the softmax's gradient is P ∘ (dP - rowsum(P ∘ dP)),
@@ -66,7 +88,7 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
     return _heads_inside_time(dq), _heads_inside_time(dk), _heads_inside_time(dv)
 
 
-def check_shapes(q, k, v):
+def check_shapes(q: Array, k: Array, v: Array) -> None:
     """ValueError unless q, k and v fit together."""
     batch, heads, _, head_dim = q.shape
     kv_heads, key_time = k.shape[1:3]

@@ -1,13 +1,15 @@
 """Convolution over time as one matrix product: every window written out as a row (im2col)."""
 
 import math
+from collections.abc import Sequence
 
 from minigrad.devices import array_module
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array
 
 
 @in_float32
-def conv1d(x, weight, bias, stride, padding, dilation, groups):
+def conv1d(x: Array, weight: Array, bias: Array | None, stride: int, padding: int, dilation: int, groups: int) -> Array:
     """y[b, f, t] = bias[f] + sum over c, j of weight[f, c, j] · x[b, c, t·stride + j·dilation].
 
     x (batch, channels, time), to which padding = (left, right) zeros are added in time; weight (filters,
@@ -24,10 +26,12 @@ def conv1d(x, weight, bias, stride, padding, dilation, groups):
 
 
 @in_float32
-def conv1d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
+def conv1d_backward(
+    grad: Array, x: Array, weight: Array, stride: int, padding: int, dilation: int, groups: int, needs: Sequence[bool]
+) -> tuple[Array | None, ...]:
     """(dx, dweight, dbias) for grad, the gradient of y; None where needs (3 bools) is False."""
     batch, filters, steps = grad.shape
-    rows = grad.reshape(batch, groups, filters // groups, steps).transpose(1, 0, 3, 2)
+    rows: Array = grad.reshape(batch, groups, filters // groups, steps).transpose(1, 0, 3, 2)
     rows = rows.reshape(groups, batch * steps, filters // groups)
     dx = dweight = None
     if needs[1]:

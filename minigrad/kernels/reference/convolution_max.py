@@ -1,13 +1,16 @@
 """A convolution over time and the maximum over time of what it gives: the feature extractor of TextCNN."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minigrad.devices import array_module, looks_at_values
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array
 
 
 @in_float32
-def conv1d_max(x, weight, bias, lengths):
+def conv1d_max(x: Array, weight: Array, bias: Array, lengths: Array) -> tuple[Array, Array]:
     """(y, start): y[b, f] = max over t of sum_j weight[f, :, j] · x[b, t + j] + bias[f], both (batch, filters).
 
     x (batch, time, channels), of which the first lengths[b] steps count and zeros stand around them;
@@ -30,7 +33,9 @@ def conv1d_max(x, weight, bias, lengths):
 
 
 @in_float32
-def conv1d_max_backward(grad, x, weight, start, lengths, needs):
+def conv1d_max_backward(
+    grad: Array, x: Array, weight: Array, start: Array, lengths: Array, needs: Sequence[bool]
+) -> tuple[Array | None, ...]:
     """(dx, dweight, dbias) for grad, the gradient of y; None where needs (3 bools) is False.
 
     Only the window that has the maximum gets a gradient, one for each text and filter: this costs about
@@ -49,7 +54,7 @@ def conv1d_max_backward(grad, x, weight, start, lengths, needs):
         if needs[0]:
             xp.add.at(dx, (rows, at), g * weight[:, :, j])
         if needs[1]:
-            dweight[:, :, j] = (g * x[rows, at]).sum(0)
+            dweight[:, :, j] = (g * x[rows, at]).sum(0)  # type: ignore[index]
     return dx, dweight, grad.sum(0) if needs[2] else None
 
 
@@ -64,7 +69,7 @@ def _windows(x, width: int, lengths):
     return xp.stack([padded[:, j : j + steps] for j in range(width)], 2)
 
 
-def check(x, weight, bias, lengths) -> None:
+def check(x: Array, weight: Array, bias: Array, lengths: Array) -> None:
     """Raise the ValueError for shapes that do not fit, and for lengths outside 1 .. time."""
     fits = x.ndim == weight.ndim == 3 and x.shape[2] == weight.shape[1] and weight.shape[2] >= 1
     if not fits or bias.shape != weight.shape[:1] or lengths.shape != x.shape[:1]:

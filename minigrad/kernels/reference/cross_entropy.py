@@ -12,10 +12,13 @@ import numpy as np
 from minigrad.devices import array_module, looks_at_values
 from minigrad.kernels.reference.half import in_float32
 from minigrad.kernels.reference.softmax import row_maximum
+from minigrad.typing import Array
 
 
 @in_float32
-def cross_entropy(logits, targets, ignore_index, label_smoothing, weight):
+def cross_entropy(
+    logits: Array, targets: Array, ignore_index: int, label_smoothing: float, weight: Array | None
+) -> tuple[Array, Array]:
     """(losses (rows,), lse (rows,)): each row's loss, and its log-sum-exp, which backward wants.
 
     IndexError for a target outside 0 .. classes - 1 that is not `ignore_index`; on a GPU the loss NaN.
@@ -43,7 +46,15 @@ def cross_entropy(logits, targets, ignore_index, label_smoothing, weight):
 
 
 @in_float32
-def cross_entropy_backward(grad, logits, targets, lse, ignore_index, label_smoothing, weight):
+def cross_entropy_backward(
+    grad: Array,
+    logits: Array,
+    targets: Array,
+    lse: Array,
+    ignore_index: int,
+    label_smoothing: float,
+    weight: Array | None,
+) -> Array:
     """dlogits (rows, classes) from grad (rows,): grad * (p * (all the weight a row's terms carry) - their own)."""
     xp = array_module(logits)
     rows, classes = logits.shape
@@ -61,7 +72,7 @@ def cross_entropy_backward(grad, logits, targets, lse, ignore_index, label_smoot
     return xp.where(counted[:, None], grad * dlogits, 0).astype(logits.dtype)
 
 
-def check_targets(targets, classes, ignore_index):
+def check_targets(targets: Array, classes: int, ignore_index: int) -> None:
     """Raise the IndexError for the first target that is no class; on a GPU only within detect_anomaly()."""
     if not looks_at_values(targets):
         return

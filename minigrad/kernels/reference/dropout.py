@@ -5,16 +5,19 @@ Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011). Backward asks
 instead of storing a mask, and every implementation, with any number of threads, gives the same bits.
 """
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.devices import array_module, is_array
+from minigrad.typing import Array
 
 # The multipliers and shifts of a 32-bit mix found by search (Chris Wellons, hash prospector, lowbias32).
 MULTIPLY_1, MULTIPLY_2 = 0x7FEB352D, 0x846CA68B
 HIGH_MULTIPLY = 0x9E3779B9
 
 
-def dropout(x, p, seed):
+def dropout(x: Array, p: float, seed: int | Array) -> Array:
     """x * mask / (1 - p), where each element of mask is 0 with probability p, else 1. 0 <= p <= 1.
 
     A dropped element is 0 even if it was NaN or inf. The same call on the gradient is the backward.
@@ -26,12 +29,12 @@ def dropout(x, p, seed):
     return y.astype(x.dtype, copy=False)  # cupy's is float32 for bfloat16
 
 
-def keep(index, threshold, key_1, key_2):
+def keep(index: Array, threshold: Any, key_1: Any, key_2: Any) -> Array:
     """Boolean mask of these uint64 element indices."""
     return random_bits(index, key_1, key_2) >= threshold
 
 
-def random_bits(index, key_1, key_2):
+def random_bits(index: Array, key_1: Any, key_2: Any) -> Array:
     """32 random bits for each of these uint64 indices: two rounds of shift and multiply, a key before each."""
     xp = array_module(index)
     u32 = xp.uint32
@@ -47,14 +50,14 @@ def random_bits(index, key_1, key_2):
     return h  # uniform over 0 .. 2^32 - 1
 
 
-def threshold_and_factor(p):
+def threshold_and_factor(p: float) -> tuple[int, float]:
     """(the hash from which on an element is kept, the factor 1 / (1 - p) that it gets; for p = 1 that is 0)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is {p}; expected a probability between 0 and 1")
     return min(round(p * 2**32), 2**32 - 1), (1 / (1 - p) if p < 1 else 0.0)
 
 
-def keys(seed):
+def keys(seed: int | Array) -> tuple[Any, Any]:
     """Two 32-bit keys from a 64-bit seed by one step of SplitMix64, so that seeds 1, 2, 3 differ in every bit.
 
     Of a seed in a 0-d uint64 array on the GPU the keys are such arrays too.

@@ -4,9 +4,10 @@ import numpy as np
 
 from minigrad.devices import array_module, looks_at_values
 from minigrad.dtypes import add_at
+from minigrad.typing import Array
 
 
-def embedding(weight, ids):
+def embedding(weight: Array, ids: Array) -> Array:
     """weight (num_embeddings, dim), ids any shape of integers -> (*ids.shape, dim).
 
     IndexError for an id outside 0 .. num_embeddings - 1; on a GPU its row is NaN.
@@ -20,7 +21,7 @@ def embedding(weight, ids):
     return rows.astype(weight.dtype, copy=False)  # cupy's are float32 for bfloat16
 
 
-def embedding_backward(grad, ids, dweight, padding_idx):
+def embedding_backward(grad: Array, ids: Array, dweight: Array, padding_idx: int | None) -> Array:
     """Add grad (*ids.shape, dim) to the rows of dweight (num_embeddings, dim) that ids name, in place; returns it.
 
     An id may occur often; every occurrence adds. Nothing is added for padding_idx, if there is one. grad stays as it
@@ -37,7 +38,7 @@ def embedding_backward(grad, ids, dweight, padding_idx):
     return dweight
 
 
-def check_ids(ids, num_embeddings):
+def check_ids(ids: Array, num_embeddings: int) -> None:
     """Raise the IndexError for the first id that has no row; on a GPU only within detect_anomaly()."""
     if not looks_at_values(ids):
         return

@@ -1,5 +1,7 @@
 """A fully connected layer, y = activation(x @ weightᵀ + bias), and its gradients."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from minigrad.devices import array_module
@@ -7,9 +9,17 @@ from minigrad.dtypes import is_half
 from minigrad.kernels.reference.activation import gelu, gelu_backward, silu, silu_backward
 from minigrad.kernels.reference.matmul import matmul
 from minigrad.kernels.reference.sum import total
+from minigrad.typing import Array
 
 
-def linear(x, weight, bias, activation, *, product=matmul):
+def linear(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    activation: str | None,
+    *,
+    product: Callable[[Array, Array], Array] = matmul,
+) -> tuple[Array, Array | None]:
     """(y, pre): y = activation(pre) with pre = x @ weightᵀ + bias, both (rows, out).
 
     x (rows, in), weight (out, in), bias (out,) or None; activation None, "relu", "gelu",
@@ -17,7 +27,8 @@ def linear(x, weight, bias, activation, *, product=matmul):
     product(a, b) multiplies two matrices: by default as the definition does, in blas/linear.py as the vendor does.
     """
     if is_half(x.dtype) and array_module(x) is np and bias is not None:  # rounded once, after the bias
-        wide, pre = linear(*(a.astype(np.float32) for a in (x, weight, bias)), activation, product=product)
+        x32, weight32, bias32 = (a.astype(np.float32) for a in (x, weight, bias))
+        wide, pre = linear(x32, weight32, bias32, activation, product=product)
         return wide.astype(x.dtype), pre
     pre = product(x, weight.T)
     if bias is not None:
@@ -27,7 +38,16 @@ def linear(x, weight, bias, activation, *, product=matmul):
     return _forward(activation)(pre), pre
 
 
-def linear_backward(grad, x, weight, pre, activation, needs, *, product=matmul):
+def linear_backward(
+    grad: Array,
+    x: Array,
+    weight: Array,
+    pre: Array | None,
+    activation: str | None,
+    needs: Sequence[bool],
+    *,
+    product: Callable[[Array, Array], Array] = matmul,
+) -> tuple[Array | None, ...]:
     """(dx, dweight, dbias) for grad, the gradient of y (rows, out); None where needs (3 bools) is False.
 
     grad is first taken through the activation; then dx = grad @ weight, dweight = gradᵀ @ x and
@@ -43,11 +63,13 @@ def linear_backward(grad, x, weight, pre, activation, needs, *, product=matmul):
     )
 
 
-def relu(x):
+def relu(x: Array) -> Array:
+    """x where it is positive, else 0."""
     return array_module(x).maximum(x, 0)
 
 
-def relu_backward(grad, x):
+def relu_backward(grad: Array, x: Array) -> Array:
+    """grad where x is positive, else 0."""
     return grad * (x > 0)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array
 
 
 @in_float32
-def layer_norm(x, weight, bias, eps):
+def layer_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """(y, mean, rstd): y = (x - mean) * rstd * weight + bias, rstd = 1 / sqrt(var(x) + eps).
 
     weight and bias are (n,) or None. The variance is taken about the mean in a second pass: the mean
@@ -31,7 +32,9 @@ def layer_norm(x, weight, bias, eps):
 
 
 @in_float32
-def layer_norm_backward(grad, x, weight, mean, rstd):
+def layer_norm_backward(
+    grad: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
+) -> tuple[Array, Array | None, Array | None]:
     """(dx, dweight, dbias); the last two are None without a weight.
 
     With h = (x - mean) * rstd and g = grad * weight:  dx = rstd * (g - mean(g) - h * mean(g * h)).
@@ -47,7 +50,7 @@ def layer_norm_backward(grad, x, weight, mean, rstd):
 
 
 @in_float32
-def rms_norm(x, weight, eps):
+def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
     """(y, rstd): y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps); weight is (n,) or None."""
     xp = array_module(x)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -59,7 +62,7 @@ def rms_norm(x, weight, eps):
 
 
 @in_float32
-def rms_norm_backward(grad, x, weight, rstd):
+def rms_norm_backward(grad: Array, x: Array, weight: Array | None, rstd: Array) -> tuple[Array, Array | None]:
     """(dx, dweight or None); with h = x * rstd and g = grad * weight:  dx = rstd * (g - h * mean(g * h))."""
     normalised = x * rstd[..., None]
     g = grad if weight is None else grad * weight

@@ -1,13 +1,27 @@
 """What an optimiser does to all its parameters, in place, one call for a whole list of arrays."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minigrad.devices import array_module, is_array
+from minigrad.typing import Array
 
 
-def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adamw(
+    params: list[Array],
+    grads: list[Array],
+    exp_avgs: list[Array],
+    exp_avg_sqs: list[Array],
+    step: int | Array,
+    lr: float | Array,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
     """Adam (Kingma and Ba, 2014), or AdamW (Loshchilov and Hutter, 2017) if `decoupled`; `step` counts from 1.
 
     m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
@@ -18,9 +32,9 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
     L2 term in g: g + weight_decay * param.
     lr and step are numbers or, for a CUDA graph, 0-d float64 arrays on the GPU.
     """
-    step_size = lr / (1 - beta1**step)
-    correction = (1 - beta2**step) ** 0.5
-    shrink = 1 - lr * weight_decay
+    step_size: Any = lr / (1 - beta1**step)
+    correction: Any = (1 - beta2**step) ** 0.5
+    shrink: Any = 1 - lr * weight_decay
     if is_array(step):  # computed in float64, used in the parameters' precision
         step_size, correction, shrink = (x.astype(params[0].dtype) for x in (step_size, correction, shrink))
     for param, grad, m, v in zip(params, grads, exp_avgs, exp_avg_sqs, strict=True):
@@ -35,7 +49,17 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
         param -= step_size * m / (xp.sqrt(v) / correction + eps)
 
 
-def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):
+def sgd(
+    params: list[Array],
+    grads: list[Array],
+    buffers: list[Array],
+    lr: float | Array,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    first: bool,
+) -> None:
     """Stochastic gradient descent with momentum, as in torch.optim.SGD: buffer = momentum buffer + (1 - dampening) g.
 
     param -= lr * d, where d is g, with momentum the buffer, or with Nesterov's look-ahead g + momentum * buffer.
@@ -56,7 +80,7 @@ def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay,
         param -= lr * grad
 
 
-def grad_norm(arrays):
+def grad_norm(arrays: list[Array]) -> Any:
     """The L2 norm of all the arrays' elements together; squares are added up in float64.
 
     A Python float for arrays on the CPU, a 0-d array on a GPU, which is not waited for.
@@ -68,7 +92,7 @@ def grad_norm(arrays):
     return math.sqrt(total) if isinstance(total, (float, np.floating)) else array_module(total).sqrt(total)
 
 
-def scale(arrays, factor):
+def scale(arrays: list[Array], factor: float | Array) -> None:
     """Multiply every array by `factor`, a number or a 0-d array on their device, in place."""
     for array in arrays:
         array *= factor

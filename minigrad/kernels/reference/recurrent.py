@@ -14,9 +14,12 @@ Backward walks the other way. It rebuilds nothing: the activated gates are kept 
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.typing import Array
 
 
-def lstm(gates, h0, c0, weight, sizes, reverse):
+def lstm(
+    gates: Array, h0: Array, c0: Array, weight: Array, sizes: Array, reverse: bool
+) -> tuple[Array, Array, Array, Array, Array]:
     """(output, h, c, activated, cells): a long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
         i, f, o = σ(...), g = tanh(...)  of gates + h' weightᵀ, in PyTorch's order i, f, g, o
@@ -45,7 +48,19 @@ def lstm(gates, h0, c0, weight, sizes, reverse):
     return output, h, c, activated, cells
 
 
-def lstm_backward(grad, grad_h, grad_c, h0, c0, weight, output, activated, cells, sizes, reverse):
+def lstm_backward(
+    grad: Array,
+    grad_h: Array,
+    grad_c: Array,
+    h0: Array,
+    c0: Array,
+    weight: Array,
+    output: Array,
+    activated: Array,
+    cells: Array,
+    sizes: Array,
+    reverse: bool,
+) -> tuple[Array, Array, Array, Array]:
     """(dgates, dh0, dc0, dweight) for the gradients of output, h and c.
 
     With dh and dc gathered from later steps:  do = dh·tanh(c), dc += dh·o·(1 - tanh² c), di = dc·g,
@@ -68,7 +83,9 @@ def lstm_backward(grad, grad_h, grad_c, h0, c0, weight, output, activated, cells
     return dgates, dh, dc, dgates.T @ previous(h0, output, sizes, reverse)
 
 
-def gru(gates, h0, weight, bias, sizes, reverse):
+def gru(
+    gates: Array, h0: Array, weight: Array, bias: Array | None, sizes: Array, reverse: bool
+) -> tuple[Array, Array, Array, Array]:
     """(output, h, activated, hidden): a gated recurrent unit, as PyTorch's (Cho et al. 2014).
 
         r, z = σ(...) of gates + h' weightᵀ + bias,  n = tanh(gates_n + r·hidden),  hidden = h' weight_nᵀ + bias_n
@@ -93,7 +110,17 @@ def gru(gates, h0, weight, bias, sizes, reverse):
     return output, h, activated, hidden
 
 
-def gru_backward(grad, grad_h, h0, weight, output, activated, hidden, sizes, reverse):
+def gru_backward(
+    grad: Array,
+    grad_h: Array,
+    h0: Array,
+    weight: Array,
+    output: Array,
+    activated: Array,
+    hidden: Array,
+    sizes: Array,
+    reverse: bool,
+) -> tuple[Array, Array, Array, Array]:
     """(dgates, dh0, dweight, dbias) for the gradients of output and h.
 
     dn = dh·(1 - z)·(1 - n²), dz = dh·(h' - n)·z(1 - z), dr = dn·hidden·r(1 - r); the recurrent product sees
@@ -116,7 +143,7 @@ def gru_backward(grad, grad_h, h0, weight, output, activated, hidden, sizes, rev
     return dgates, dh, drecurrent.T @ earlier, drecurrent.sum(0)
 
 
-def rnn(gates, h0, weight, sizes, reverse, relu):
+def rnn(gates: Array, h0: Array, weight: Array, sizes: Array, reverse: bool, relu: bool) -> tuple[Array, Array]:
     """(output, h): the plain recurrent network of Elman (1990), h = tanh(gates + h' weightᵀ), or relu(...).
 
     gates (N, hidden) are x W_ihᵀ + biases, weight (hidden, hidden), h0 (batch, hidden), which stays as it is.
@@ -132,7 +159,9 @@ def rnn(gates, h0, weight, sizes, reverse, relu):
     return output, h
 
 
-def rnn_backward(grad, grad_h, h0, weight, output, sizes, reverse, relu):
+def rnn_backward(
+    grad: Array, grad_h: Array, h0: Array, weight: Array, output: Array, sizes: Array, reverse: bool, relu: bool
+) -> tuple[Array, Array, Array]:
     """(dgates, dh0, dweight) for the gradients of output and h: dgates = dh·(1 - h²), dh' = dgates weight.
 
     dh is gathered from the step's own grad and from the later steps, after the last of which it is grad_h. dweight is
@@ -149,14 +178,14 @@ def rnn_backward(grad, grad_h, h0, weight, output, sizes, reverse, relu):
     return dgates, dh, dgates.T @ previous(h0, output, sizes, reverse)
 
 
-def steps(sizes, reverse):
+def steps(sizes: Array, reverse: bool) -> list[slice]:
     """The rows of each step as a slice, from the first step to the last, or back."""
     ends = np.cumsum(sizes).tolist()
     slices = [slice(end - size, end) for end, size in zip(ends, sizes.tolist(), strict=True)]
     return slices[::-1] if reverse else slices
 
 
-def previous(initial, states, sizes, reverse):
+def previous(initial: Array, states: Array, sizes: Array, reverse: bool) -> Array:
     """For every row of states (N, hidden), the state of the step before it, or its sequence's initial one."""
     result, now = array_module(states).empty(states.shape, states.dtype), initial.copy()
     for step in steps(sizes, reverse):

@@ -7,10 +7,11 @@ import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array
 
 
 @in_float32
-def softmax(x):
+def softmax(x: Array) -> Array:
     """y_i = e^x_i / sum_j e^x_j; the maximum is taken off first, so that no exponential overflows."""
     xp = array_module(x)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, 3e38 - -3e38
@@ -19,13 +20,13 @@ def softmax(x):
 
 
 @in_float32
-def softmax_backward(grad, y):
+def softmax_backward(grad: Array, y: Array) -> Array:
     """dx = y * (grad - sum(grad * y)), from the output y."""
     return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
 
 
 @in_float32
-def log_softmax(x):
+def log_softmax(x: Array) -> Array:
     """y_i = x_i - log sum_j e^x_j."""
     xp = array_module(x)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # the same, and log 0
@@ -34,13 +35,13 @@ def log_softmax(x):
 
 
 @in_float32
-def log_softmax_backward(grad, y):
+def log_softmax_backward(grad: Array, y: Array) -> Array:
     """dx = grad - e^y * sum(grad), from the output y."""
     xp = array_module(y)
     return grad - xp.exp(y) * grad.sum(axis=-1, keepdims=True)
 
 
-def row_maximum(x):
+def row_maximum(x: Array) -> Array:
     """The largest of each row, (..., 1); -inf for rows without elements."""
     if x.shape[-1] == 0:
         return array_module(x).full((*x.shape[:-1], 1), -np.inf, x.dtype)
