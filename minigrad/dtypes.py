@@ -150,8 +150,10 @@ def without_bfloat16(x: Array) -> Array:
 
 def add_at(buffer: Array, index: Index, values: Array) -> None:
     """buffer[index] += values, adding every time an element is named more than once."""
-    wide = without_bfloat16(buffer)
-    array_module(buffer).add.at(wide, index, without_bfloat16(values))
+    xp = array_module(buffer)
+    on_cpu = is_half(buffer.dtype) and xp is np  # a GPU adds float16 at places without a copy of the buffer
+    wide = buffer.astype(np.float32) if on_cpu else without_bfloat16(buffer)
+    xp.add.at(wide, index, without_bfloat16(values))
     if wide is not buffer:
         buffer[...] = wide
 

@@ -46,10 +46,10 @@ def random_case(rng) -> tuple[tuple, tuple]:
             ids = rng.integers(-n, n, own)
             parts.append(ids.tolist() if rng.random() < 0.2 and ids.ndim == 1 and ids.size else ids)
             d += 1
-    if dots:  # the parts after it belong to the last dimensions: only then is the case what was drawn
-        named = sum(_consumed(part) for part in parts)
-        if named > len(shape):
-            return random_case(rng)
+    try:  # parts after ... belong to the last dimensions, which may be smaller than those they were drawn for
+        picked(shape, tuple(parts))
+    except IndexError:
+        return random_case(rng)
     if len(parts) == 1 and rng.random() < 0.5:
         return shape, parts[0]
     return shape, tuple(parts)
