@@ -14,30 +14,33 @@ threads.configure()  # before numpy starts its own threads
 memory.keep_freed_memory()
 
 from minigrad import kernels, methods, ops
+from minigrad.aliases import *
 from minigrad.amp import autocast
 from minigrad.anomaly import AnomalyError, detect_anomaly
 from minigrad.checkpointing import checkpoint
 from minigrad.creation import (
     arange,
+    as_tensor,
     empty,
+    empty_like,
     eye,
+    from_numpy,
     full,
     full_like,
     linspace,
+    logspace,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
     tensor,
+    tril_indices,
+    triu_indices,
     zeros,
     zeros_like,
 )
 from minigrad.cuda_graph import CudaGraph
+from minigrad.devices import Device as device
 from minigrad.devices import float32_matmul_precision
+from minigrad.dtype_names import *
 from minigrad.engine import grad
 from minigrad.function import Function, GradientError, enable_grad, is_grad_enabled, no_grad
 from minigrad.grad_scaler import GradScaler
@@ -46,5 +49,26 @@ from minigrad.graph import draw_graph
 from minigrad.io import load, save
 from minigrad.ops import *
 from minigrad.profiler import profile
-from minigrad.random import get_rng_state, manual_seed, set_rng_state
+from minigrad.properties import finfo, get_default_dtype, iinfo, is_floating_point, is_tensor, numel
+from minigrad.random import Generator, get_rng_state, manual_seed, set_rng_state
+from minigrad.sampling import (
+    bernoulli,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
 from minigrad.tensor import Tensor
+
+
+def __getattr__(name: str):
+    if name == "bfloat16":  # made by the package ml_dtypes, which is loaded when it is first asked for
+        from minigrad.dtypes import as_dtype
+
+        return as_dtype("bfloat16")
+    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")

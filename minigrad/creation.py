@@ -1,14 +1,16 @@
-"""New tensors: from data, filled, ranges and random. All take device="cuda" for one on the GPU."""
+"""New tensors: from data, filled, ranges. All take device="cuda" for one on the GPU. Random ones are in sampling.py."""
 
 import numpy as np
 
-from minigrad import random
-from minigrad.devices import array_module, device_of, library, move
+from minigrad.devices import array_module, device_of, is_array, library, move
 from minigrad.dtypes import as_dtype
 from minigrad.tensor import DEFAULT_DTYPE, Tensor, unwrap
+from minigrad.typing import Array, Data, Device, DTypeLike, Number, Shape
 
 
-def tensor(data, dtype=None, requires_grad=False, device=None) -> Tensor:
+def tensor(
+    data: Data, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
     """A Tensor holding a copy of data: numbers, nested lists, arrays or Tensors; on their device unless one is named.
 
     Raises RuntimeError for device="cuda" where no GPU can be used, saying why.
@@ -22,7 +24,23 @@ def tensor(data, dtype=None, requires_grad=False, device=None) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
-def _sizes(shape) -> tuple:
+def as_tensor(data: Data, dtype: DTypeLike | None = None, device: Device | None = None) -> Tensor:
+    """A Tensor of data without a copy where that can be: a Tensor is itself, and an array shares its memory."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
+    made = Tensor(data, dtype=dtype)
+    return made if device is None else Tensor(move(made.data, device))
+
+
+def from_numpy(array: Array) -> Tensor:
+    """A Tensor that shares its memory with a numpy array, and has its dtype."""
+    if not is_array(array):
+        raise TypeError(f"from_numpy: {type(array).__name__}; expected a numpy array; tensor() takes numbers and lists")
+    return Tensor(array)
+
+
+def sizes_of(shape: tuple) -> Shape:
+    """(2, 3) and ((2, 3),) alike as a shape; ValueError for negative sizes."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     for n in shape:
@@ -31,92 +49,143 @@ def _sizes(shape) -> tuple:
     return tuple(shape)
 
 
-def zeros(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
+def zeros(
+    *size: int | Shape, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
     """zeros(2, 3) or zeros((2, 3)): a tensor of 0."""
-    return Tensor(library(device).zeros(_sizes(shape), as_dtype(dtype)), requires_grad=requires_grad)
+    return Tensor(library(device).zeros(sizes_of(size), as_dtype(dtype or DEFAULT_DTYPE)), requires_grad=requires_grad)
 
 
-def ones(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
+def ones(
+    *size: int | Shape, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
     """A tensor of 1."""
-    return Tensor(library(device).ones(_sizes(shape), as_dtype(dtype)), requires_grad=requires_grad)
+    return Tensor(library(device).ones(sizes_of(size), as_dtype(dtype or DEFAULT_DTYPE)), requires_grad=requires_grad)
 
 
-def empty(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
+def empty(
+    *size: int | Shape, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
     """A tensor whose values are whatever was in memory."""
-    return Tensor(library(device).empty(_sizes(shape), as_dtype(dtype)), requires_grad=requires_grad)
+    return Tensor(library(device).empty(sizes_of(size), as_dtype(dtype or DEFAULT_DTYPE)), requires_grad=requires_grad)
 
 
-def full(shape, value, dtype=None, requires_grad=False, device="cpu") -> Tensor:
+def full(
+    size: int | Shape,
+    fill_value: Number | Tensor,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Device | None = None,
+) -> Tensor:
     """A tensor of one value; floats give float32, integers int64, booleans bool."""
-    shape = _sizes(shape if isinstance(shape, (tuple, list)) else (shape,))
-    scalar = Tensor(value, dtype=dtype)
-    return Tensor(library(device).full(shape, scalar.item(), scalar.dtype), requires_grad=requires_grad)
+    size = sizes_of(size if isinstance(size, (tuple, list)) else (size,))
+    value = Tensor(fill_value, dtype=dtype)
+    return Tensor(library(device).full(size, value.item(), value.dtype), requires_grad=requires_grad)
 
 
-def arange(start, stop=None, step=1, dtype=None, device="cpu") -> Tensor:
-    """start, start + step, … below stop; arange(n) counts 0 to n - 1. Integers give int64, floats float32."""
+def arange(
+    start: Number,
+    end: Number | None = None,
+    step: Number = 1,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Device | None = None,
+) -> Tensor:
+    """start, start + step, … below end; arange(n) counts 0 to n - 1. Integers give int64, floats float32."""
     if step == 0:
         raise ValueError("arange: step 0 never arrives; use a positive or negative step")
-    start, stop = (0, start) if stop is None else (start, stop)
-    whole = all(isinstance(n, (int, np.integer)) for n in (start, stop, step))
-    dtype = dtype or (np.int64 if whole else DEFAULT_DTYPE)
-    return Tensor(library(device).arange(start, stop, step, dtype=dtype))
+    first, last = (0, start) if end is None else (start, end)
+    first, last, by = (n.item() if isinstance(n, (Tensor, np.generic)) else n for n in (first, last, step))
+    whole = all(isinstance(n, int) for n in (first, last, by))
+    dtype = as_dtype(dtype or (np.int64 if whole else DEFAULT_DTYPE))
+    wide = np.float32 if dtype.kind == "V" else dtype  # arange does not know bfloat16
+    counted = library(device).arange(first, last, by, dtype=wide).astype(dtype, copy=False)
+    return Tensor(counted, requires_grad=requires_grad)
 
 
-def linspace(start, stop, steps: int, dtype=DEFAULT_DTYPE, device="cpu") -> Tensor:
-    """`steps` values evenly from start to stop, both included."""
-    return Tensor(library(device).linspace(start, stop, steps, dtype=dtype))
+def linspace(
+    start: Number,
+    end: Number,
+    steps: int,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Device | None = None,
+) -> Tensor:
+    """`steps` values evenly from start to end, both included."""
+    if steps < 0:
+        raise ValueError(f"linspace: {steps} steps; expected 0 or more")
+    first, last = (n.item() if isinstance(n, Tensor) else n for n in (start, end))
+    values = library(device).linspace(first, last, steps).astype(as_dtype(dtype or DEFAULT_DTYPE))
+    return Tensor(values, requires_grad=requires_grad)
 
 
-def eye(n: int, m: int | None = None, dtype=DEFAULT_DTYPE, device="cpu") -> Tensor:
+def logspace(
+    start: Number,
+    end: Number,
+    steps: int,
+    base: float = 10.0,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Device | None = None,
+) -> Tensor:
+    """`steps` powers of base, their exponents evenly from start to end."""
+    exponents = linspace(start, end, steps, dtype=np.float64, device=device).data
+    return Tensor((base**exponents).astype(as_dtype(dtype or DEFAULT_DTYPE)), requires_grad=requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Device | None = None,
+) -> Tensor:
     """The identity matrix n × n, or n × m."""
-    return Tensor(library(device).eye(n, m, dtype=dtype))
+    return Tensor(library(device).eye(n, m, dtype=as_dtype(dtype or DEFAULT_DTYPE)), requires_grad=requires_grad)
 
 
-def randn(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
-    """Independent draws from the normal distribution with mean 0 and variance 1."""
-    return Tensor(random.standard_normal(_sizes(shape), as_dtype(dtype), device), requires_grad=requires_grad)
+def tril_indices(row: int, col: int, offset: int = 0, device: Device | None = None) -> Tensor:
+    """The rows and the columns (2, count) of the elements on and below diagonal `offset` of a row × col matrix."""
+    return Tensor(np.stack(np.tril_indices(row, offset, col)).astype(np.int64)).to(device=device)
 
 
-def rand(*shape, dtype=DEFAULT_DTYPE, requires_grad=False, device="cpu") -> Tensor:
-    """Independent draws from the uniform distribution on [0, 1)."""
-    return Tensor(random.uniform(_sizes(shape), as_dtype(dtype), device), requires_grad=requires_grad)
+def triu_indices(row: int, col: int, offset: int = 0, device: Device | None = None) -> Tensor:
+    """The rows and the columns (2, count) of the elements on and above diagonal `offset` of a row × col matrix."""
+    return Tensor(np.stack(np.triu_indices(row, offset, col)).astype(np.int64)).to(device=device)
 
 
-def randint(low: int, high: int | None = None, size=(), dtype=np.int64, device="cpu") -> Tensor:
-    """Integers from low to high - 1 (randint(high, size=...) starts at 0), equally likely."""
-    low, high = (0, low) if high is None else (low, high)
-    if high <= low:
-        raise ValueError(f"randint: no integers from {low} to {high - 1}; high must be above low")
-    drawn = np.asarray(random.generator().integers(low, high, _sizes(tuple(size))), dtype=dtype)
-    return Tensor(move(drawn, device))
+def zeros_like(
+    input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
+    """0 in the shape, dtype and device of a tensor, but for what is given."""
+    return full_like(input, 0, dtype, requires_grad, device)
 
 
-def randperm(n: int, device="cpu") -> Tensor:
-    """0 to n - 1 in random order."""
-    return Tensor(move(random.generator().permutation(n), device))
+def ones_like(
+    input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
+    """1 in the shape, dtype and device of a tensor, but for what is given."""
+    return full_like(input, 1, dtype, requires_grad, device)
 
 
-def zeros_like(x, dtype=None, requires_grad=False) -> Tensor:
-    """0 in the shape, dtype and device of x."""
-    return Tensor(array_module(unwrap(x)).zeros_like(unwrap(x), dtype=dtype), requires_grad=requires_grad)
+def empty_like(
+    input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, device: Device | None = None
+) -> Tensor:
+    """Whatever was in memory, in the shape, dtype and device of a tensor, but for what is given."""
+    array = unwrap(input)
+    dtype, device = dtype or array.dtype, device or device_of(array)
+    return empty(array.shape, dtype=dtype, requires_grad=requires_grad, device=device)
 
 
-def ones_like(x, dtype=None, requires_grad=False) -> Tensor:
-    """1 in the shape, dtype and device of x."""
-    return Tensor(array_module(unwrap(x)).ones_like(unwrap(x), dtype=dtype), requires_grad=requires_grad)
-
-
-def full_like(x, value, dtype=None, requires_grad=False) -> Tensor:
-    """One value in the shape, dtype and device of x."""
-    return Tensor(array_module(unwrap(x)).full_like(unwrap(x), value, dtype=dtype), requires_grad=requires_grad)
-
-
-def randn_like(x, requires_grad=False) -> Tensor:
-    """Normal draws in the shape, dtype and device of x."""
-    return randn(*x.shape, dtype=x.dtype, requires_grad=requires_grad, device=device_of(unwrap(x)))
-
-
-def rand_like(x, requires_grad=False) -> Tensor:
-    """Uniform draws in the shape, dtype and device of x."""
-    return rand(*x.shape, dtype=x.dtype, requires_grad=requires_grad, device=device_of(unwrap(x)))
+def full_like(
+    input: Tensor,
+    fill_value: Number,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Device | None = None,
+) -> Tensor:
+    """One value in the shape, dtype and device of a tensor, but for what is given."""
+    array = unwrap(input)
+    xp = array_module(array) if device is None else library(device)
+    dtype = array.dtype if dtype is None else as_dtype(dtype)
+    return Tensor(xp.full(array.shape, unwrap(fill_value), dtype=dtype), requires_grad=requires_grad)

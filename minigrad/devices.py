@@ -17,6 +17,49 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda")
 
+
+class Device(str):
+    """Where a tensor is: Device("cpu"), Device("cuda"), Device("cuda:0") or Device("cuda", 0); equal to its name.
+
+    `minigrad.device` to users. Only one GPU is used, so "cuda" and "cuda:0" are the same; ValueError for others.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, type: str, index: int | None = None) -> "Device":
+        name, _, number = str(type).partition(":")
+        if name not in DEVICES or (number and (index is not None or not number.isdecimal())):
+            raise ValueError(f'device {type!r}; choose "cpu" or "cuda"')
+        if int(number or index or 0) != 0:
+            raise ValueError(
+                f'device "{name}:{number or index}": one GPU only is used, "cuda:0"; hide the others with '
+                "CUDA_VISIBLE_DEVICES"
+            )
+        return super().__new__(cls, name)
+
+    @property
+    def type(self) -> str:
+        """ "cpu" or "cuda"."""
+        return str(self)
+
+    @property
+    def index(self) -> int | None:  # type: ignore[override]
+        """0 for the GPU; None for the CPU."""
+        return 0 if self == "cuda" else None
+
+    def __eq__(self, other) -> bool:
+        if str.__eq__(self, other) is True:
+            return True
+        return isinstance(other, str) and other.endswith(":0") and str.__eq__(self, other[:-2])
+
+    def __ne__(self, other) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+CPU, CUDA = Device("cpu"), Device("cuda")
+
 check_values_on_gpu = False  # detect_anomaly sets it
 
 
@@ -37,12 +80,10 @@ def device_of(array: Any) -> str:
     return "cuda" if _is_cupy(array) else "cpu"
 
 
-def library(device: str) -> Any:
-    """numpy for "cpu", cupy for "cuda". RuntimeError says why there is no "cuda"."""
-    if device == "cpu":
+def library(device: str | None) -> Any:
+    """numpy for "cpu" and None, cupy for "cuda". RuntimeError says why there is no "cuda"."""
+    if device is None or device == "cpu" or Device(device) == "cpu":
         return np
-    if device != "cuda":
-        raise ValueError(f'device {device!r}; choose "cpu" or "cuda"')
     if problem():
         raise RuntimeError(f'device "cuda": {problem()}')
     return _cupy()

@@ -1,4 +1,4 @@
-"""Tensor's operators and methods: the functions of ops/ under the names that they have on a tensor.
+"""Tensor's methods: the functions of ops/ under the names that they have on a tensor.
 
 `x.softmax(-1)` is `ops.softmax(x, -1)`, docstring included: a name that stands in the class below is a method of
 Tensor. The class exists so that an editor and a type checker see every method. Tensor itself cannot list them,
@@ -9,136 +9,40 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import ops
-from minigrad.devices import DEVICES, is_array
+from minigrad import creation, ops
+from minigrad.devices import DEVICES, Device
 from minigrad.function import is_grad_enabled
+from minigrad.operators import Operators, is_operand
 from minigrad.ops.conversion import move
 from minigrad.tensor import Tensor, unwrap
 
 
-def _operand(value) -> bool:
-    """What may stand beside a tensor in an expression; beside anything else the operators are NotImplemented."""
-    return isinstance(value, (Tensor, int, float, np.generic)) or is_array(value)
-
-
-class Methods:
+class Methods(Operators):
     """What Tensor can compute, as a type checker sees it: the base of Tensor while types are checked, and only then."""
 
     __slots__ = ()
 
-    # The operators.
-
-    def __add__(self: Any, other: Any) -> Tensor:
-        return ops.add(self, other) if _operand(other) else NotImplemented
-
-    def __radd__(self: Any, other: Any) -> Tensor:
-        return ops.add(other, self) if _operand(other) else NotImplemented
-
-    def __sub__(self: Any, other: Any) -> Tensor:
-        return ops.sub(self, other) if _operand(other) else NotImplemented
-
-    def __rsub__(self: Any, other: Any) -> Tensor:
-        return ops.sub(other, self) if _operand(other) else NotImplemented
-
-    def __mul__(self: Any, other: Any) -> Tensor:
-        return ops.mul(self, other) if _operand(other) else NotImplemented
-
-    def __rmul__(self: Any, other: Any) -> Tensor:
-        return ops.mul(other, self) if _operand(other) else NotImplemented
-
-    def __truediv__(self: Any, other: Any) -> Tensor:
-        return ops.div(self, other) if _operand(other) else NotImplemented
-
-    def __rtruediv__(self: Any, other: Any) -> Tensor:
-        return ops.div(other, self) if _operand(other) else NotImplemented
-
-    def __pow__(self: Any, other: Any) -> Tensor:
-        return ops.pow(self, other) if _operand(other) else NotImplemented
-
-    def __rpow__(self: Any, other: Any) -> Tensor:
-        return ops.pow(other, self) if _operand(other) else NotImplemented
-
-    def __matmul__(self: Any, other: Any) -> Tensor:
-        return ops.matmul(self, other) if _operand(other) else NotImplemented
-
-    def __rmatmul__(self: Any, other: Any) -> Tensor:
-        return ops.matmul(other, self) if _operand(other) else NotImplemented
-
-    def __floordiv__(self: Any, other: Any) -> Tensor:
-        return ops.floor_divide(self, other) if _operand(other) else NotImplemented
-
-    def __rfloordiv__(self: Any, other: Any) -> Tensor:
-        return ops.floor_divide(other, self) if _operand(other) else NotImplemented
-
-    def __mod__(self: Any, other: Any) -> Tensor:
-        return ops.remainder(self, other) if _operand(other) else NotImplemented
-
-    def __rmod__(self: Any, other: Any) -> Tensor:
-        return ops.remainder(other, self) if _operand(other) else NotImplemented
-
-    def __and__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_and(self, other) if _operand(other) else NotImplemented
-
-    def __rand__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_and(other, self) if _operand(other) else NotImplemented
-
-    def __or__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_or(self, other) if _operand(other) else NotImplemented
-
-    def __ror__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_or(other, self) if _operand(other) else NotImplemented
-
-    def __xor__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_xor(self, other) if _operand(other) else NotImplemented
-
-    def __rxor__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_xor(other, self) if _operand(other) else NotImplemented
-
-    def __lshift__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_left_shift(self, other) if _operand(other) else NotImplemented
-
-    def __rlshift__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_left_shift(other, self) if _operand(other) else NotImplemented
-
-    def __rshift__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_right_shift(self, other) if _operand(other) else NotImplemented
-
-    def __rrshift__(self: Any, other: Any) -> Tensor:
-        return ops.bitwise_right_shift(other, self) if _operand(other) else NotImplemented
-
-    def __eq__(self: Any, other: Any) -> Tensor:  # type: ignore[override]
-        return ops.eq(self, other) if _operand(other) else NotImplemented
-
-    def __ne__(self: Any, other: Any) -> Tensor:  # type: ignore[override]
-        return ops.ne(self, other) if _operand(other) else NotImplemented
-
-    def __lt__(self: Any, other: Any) -> Tensor:
-        return ops.lt(self, other) if _operand(other) else NotImplemented
-
-    def __le__(self: Any, other: Any) -> Tensor:
-        return ops.le(self, other) if _operand(other) else NotImplemented
-
-    def __gt__(self: Any, other: Any) -> Tensor:
-        return ops.gt(self, other) if _operand(other) else NotImplemented
-
-    def __ge__(self: Any, other: Any) -> Tensor:
-        return ops.ge(self, other) if _operand(other) else NotImplemented
-
-    __neg__ = ops.neg
-    __abs__ = ops.abs
-    __invert__ = ops.bitwise_not
-    __getitem__ = ops.getitem
-    __setitem__ = ops.setitem
-
     # The operations.
 
     abs = ops.abs
+    acos = ops.acos
+    acosh = ops.acosh
+    add = ops.add
+    addcdiv = ops.addcdiv
+    addcmul = ops.addcmul
+    addmm = ops.addmm
+    addmv = ops.addmv
     all = ops.all
+    allclose = ops.allclose
     amax = ops.amax
     amin = ops.amin
+    aminmax = ops.aminmax
     any = ops.any
     argmax = ops.argmax
     argmin = ops.argmin
+    argsort = ops.argsort
+    asin = ops.asin
+    asinh = ops.asinh
     astype = ops.astype
     bitwise_and = ops.bitwise_and
     bitwise_left_shift = ops.bitwise_left_shift
@@ -146,6 +50,12 @@ class Methods:
     bitwise_or = ops.bitwise_or
     bitwise_right_shift = ops.bitwise_right_shift
     bitwise_xor = ops.bitwise_xor
+    atan = ops.atan
+    atan2 = ops.atan2
+    atanh = ops.atanh
+    baddbmm = ops.baddbmm
+    bincount = ops.bincount
+    bmm = ops.bmm
     broadcast_to = ops.broadcast_to
     ceil = ops.ceil
     chunk = ops.chunk
@@ -154,56 +64,117 @@ class Methods:
     contiguous = ops.contiguous
     cos = ops.cos
     cumprod = ops.cumprod
+    cosh = ops.cosh
+    count_nonzero = ops.count_nonzero
+    cross = ops.cross
+    cummax = ops.cummax
+    cummin = ops.cummin
     cumsum = ops.cumsum
+    diag = ops.diag
+    diag_embed = ops.diag_embed
+    diagflat = ops.diagflat
+    diagonal = ops.diagonal
+    diff = ops.diff
+    div = ops.div
+    dot = ops.dot
     elu = ops.elu
+    eq = ops.eq
+    equal = ops.equal
     erf = ops.erf
     exp = ops.exp
+    exp2 = ops.exp2
     expand = ops.expand
+    expand_as = ops.expand_as
     expm1 = ops.expm1
     flatten = ops.flatten
     flip = ops.flip
+    fliplr = ops.fliplr
+    flipud = ops.flipud
     floor = ops.floor
     floor_divide = ops.floor_divide
     fmod = ops.fmod
+    frac = ops.frac
     gather = ops.gather
+    ge = ops.ge
     gelu = ops.gelu
+    gt = ops.gt
+    heaviside = ops.heaviside
+    histc = ops.histc
+    hypot = ops.hypot
+    index_add = ops.index_add
+    index_copy = ops.index_copy
+    index_fill = ops.index_fill
     index_select = ops.index_select
+    inner = ops.inner
+    isclose = ops.isclose
     isfinite = ops.isfinite
     isinf = ops.isinf
     isnan = ops.isnan
+    kron = ops.kron
+    le = ops.le
     leaky_relu = ops.leaky_relu
+    lerp = ops.lerp
     log = ops.log
+    log10 = ops.log10
     log1p = ops.log1p
+    log2 = ops.log2
     log_softmax = ops.log_softmax
+    logaddexp = ops.logaddexp
     logical_and = ops.logical_and
     logical_not = ops.logical_not
     logical_or = ops.logical_or
     logical_xor = ops.logical_xor
+    logit = ops.logit
     logsumexp = ops.logsumexp
+    lt = ops.lt
     masked_fill = ops.masked_fill
+    masked_scatter = ops.masked_scatter
+    masked_select = ops.masked_select
     matmul = ops.matmul
+    matrix_power = ops.matrix_power
     max = ops.max
     maximum = ops.maximum
     mean = ops.mean
+    median = ops.median
     min = ops.min
     minimum = ops.minimum
+    mm = ops.mm
+    mode = ops.mode
+    movedim = ops.movedim
+    mul = ops.mul
+    mv = ops.mv
+    nan_to_num = ops.nan_to_num
+    nanmean = ops.nanmean
+    nanmedian = ops.nanmedian
+    nansum = ops.nansum
+    narrow = ops.narrow
+    ne = ops.ne
+    neg = ops.neg
     nonzero = ops.nonzero
     norm = ops.norm
+    outer = ops.outer
     permute = ops.permute
     pow = ops.pow
     prod = ops.prod
+    quantile = ops.quantile
     reciprocal = ops.reciprocal
     relu = ops.relu
     remainder = ops.remainder
     repeat = ops.repeat
+    repeat_interleave = ops.repeat_interleave
     reshape = ops.reshape
+    roll = ops.roll
+    rot90 = ops.rot90
     round = ops.round
     rsqrt = ops.rsqrt
+    scatter = ops.scatter
     scatter_add = ops.scatter_add
+    select = ops.select
     sigmoid = ops.sigmoid
     sign = ops.sign
     silu = ops.silu
     sin = ops.sin
+    sinh = ops.sinh
     softmax = ops.softmax
     softplus = ops.softplus
     sort = ops.sort
@@ -212,16 +183,60 @@ class Methods:
     square = ops.square
     squeeze = ops.squeeze
     std = ops.std
+    sub = ops.sub
     sum = ops.sum
     swapaxes = ops.swapaxes
+    t = ops.t
+    take = ops.take
+    take_along_dim = ops.take_along_dim
+    tan = ops.tan
     tanh = ops.tanh
+    tile = ops.tile
     topk = ops.topk
+    trace = ops.trace
     transpose = ops.transpose
     tril = ops.tril
     triu = ops.triu
+    trunc = ops.trunc
     unbind = ops.unbind
+    unflatten = ops.unflatten
+    unfold = ops.unfold
+    unique = ops.unique
+    unique_consecutive = ops.unique_consecutive
     unsqueeze = ops.unsqueeze
     var = ops.var
+    view_as = ops.view_as
+    xlogy = ops.xlogy
+
+    # The same under other names.
+
+    absolute = ops.abs
+    arccos = ops.acos
+    arccosh = ops.acosh
+    arcsin = ops.asin
+    arcsinh = ops.asinh
+    arctan = ops.atan
+    arctan2 = ops.atan2
+    arctanh = ops.atanh
+    argwhere = ops.nonzero
+    clip = ops.clamp
+    divide = ops.div
+    fix = ops.trunc
+    ger = ops.outer
+    greater = ops.gt
+    greater_equal = ops.ge
+    less = ops.lt
+    less_equal = ops.le
+    moveaxis = ops.movedim
+    multiply = ops.mul
+    negative = ops.neg
+    not_equal = ops.ne
+    ravel = ops.flatten
+    sgn = ops.sign
+    subtract = ops.sub
+    swapdims = ops.swapaxes
+    true_divide = ops.div
+    vdot = ops.dot
     view = ops.reshape
 
     def where(self: Any, condition: Any, other: Any) -> Tensor:
@@ -238,45 +253,115 @@ class Methods:
         """The last two dimensions exchanged."""
         return ops.swapaxes(self, -1, -2)
 
-    # To another dtype or device.
+    def reshape_as(self: Any, other: Tensor) -> Tensor:
+        """self in the shape of other."""
+        return ops.reshape(self, other.shape)
 
-    def to(self: Any, target: Any) -> Tensor:
-        """The tensor on another device ("cpu", "cuda") or in another dtype; itself when it is there already."""
-        return move(self, target) if target in DEVICES else ops.astype(self, target)
+    # New tensors of the same dtype on the same device.
+
+    def new_tensor(self: Any, data: Any, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
+        """A copy of data."""
+        made = Tensor(data, dtype=dtype or self.dtype)
+        return Tensor(move(made.data.copy(), device or self.device), requires_grad=requires_grad)
+
+    def new_full(
+        self: Any, size: Any, fill_value: Any, dtype: Any = None, requires_grad: Any = False, device: Any = None
+    ) -> Tensor:
+        """A tensor of one value."""
+        return creation.full(size, fill_value, dtype or self.dtype, requires_grad, device or self.device)
+
+    def new_zeros(self: Any, *size: Any, **options: Any) -> Tensor:
+        """A tensor of 0; options are new_full's."""
+        return self.new_full(creation.sizes_of(size), 0, **options)
+
+    def new_ones(self: Any, *size: Any, **options: Any) -> Tensor:
+        """A tensor of 1; options are new_full's."""
+        return self.new_full(creation.sizes_of(size), 1, **options)
+
+    def new_empty(self: Any, *size: Any, **options: Any) -> Tensor:
+        """A tensor whose values may be anything; options are new_full's."""
+        return self.new_full(creation.sizes_of(size), 0, **options)
+
+    # To another dtype or device. The names of Python's types come last, so that they hide nothing above.
+
+    def to(
+        self: Any, *target: Any, dtype: Any = None, device: Any = None, copy: Any = False, non_blocking: Any = False
+    ) -> Tensor:
+        """The tensor in another dtype, on another device, or both; itself if it is so already, but a copy if asked for.
+
+        x.to("cuda"), x.to(mg.float64), x.to("cuda", mg.float16), x.to(like_this_tensor), x.to(dtype=…, device=…).
+        non_blocking is accepted and changes nothing.
+        """
+        for each in target:
+            if isinstance(each, Tensor):
+                dtype, device = each.dtype, each.device
+            elif isinstance(each, str) and each.partition(":")[0] in DEVICES:
+                device = each
+            elif each is not None and each is not True and each is not False:  # those: non_blocking, copy
+                dtype = each
+        moved = self if device is None else move(self, Device(device))
+        moved = moved if dtype is None else ops.astype(moved, dtype)
+        return ops.clone(moved) if copy and moved is self else moved
+
+    def type_as(self: Any, other: Tensor) -> Tensor:
+        """self in the dtype of other."""
+        return ops.astype(self, other.dtype)
 
     def cpu(self: Any) -> Tensor:
         """The tensor on the CPU."""
         return move(self, "cpu")
 
-    def cuda(self: Any) -> Tensor:
+    def cuda(self: Any, device: Any = None) -> Tensor:
         """The tensor on the GPU."""
-        return move(self, "cuda")
-
-    def float(self: Any) -> Tensor:
-        """x as float32."""
-        return ops.astype(self, "float32")
+        return move(self, Device("cuda" if device is None else device if isinstance(device, str) else f"cuda:{device}"))
 
     def double(self: Any) -> Tensor:
-        """x as float64."""
+        """self as float64."""
         return ops.astype(self, "float64")
 
     def half(self: Any) -> Tensor:
-        """x as float16."""
+        """self as float16."""
         return ops.astype(self, "float16")
 
+    def bfloat16(self: Any) -> Tensor:
+        """self as bfloat16, which needs the package ml_dtypes."""
+        return ops.astype(self, "bfloat16")
+
     def long(self: Any) -> Tensor:
-        """x as int64."""
+        """self as int64, towards 0."""
         return ops.astype(self, "int64")
 
+    def short(self: Any) -> Tensor:
+        """self as int16."""
+        return ops.astype(self, "int16")
+
+    def byte(self: Any) -> Tensor:
+        """self as uint8."""
+        return ops.astype(self, "uint8")
+
+    def char(self: Any) -> Tensor:
+        """self as int8."""
+        return ops.astype(self, "int8")
+
+    def type(self: Any, dtype: Any) -> Tensor:
+        """self in another dtype."""
+        return ops.astype(self, dtype)
+
+    def int(self: Any) -> Tensor:
+        """self as int32, towards 0."""
+        return ops.astype(self, "int32")
+
+    def float(self: Any) -> Tensor:
+        """self as float32."""
+        return ops.astype(self, "float32")
+
     def bool(self: Any) -> Tensor:
-        """x as bool: True where it is not 0."""
+        """self as bool: True where it is not 0."""
         return ops.astype(self, "bool")
 
 
-for _name, _member in vars(Methods).items():
-    if callable(_member) or isinstance(
-        _member, property
-    ):  # not __module__, and not the __hash__ that __eq__ sets to None
+for _name, _member in (vars(Operators) | vars(Methods)).items():
+    if callable(_member) or isinstance(_member, property):  # not __module__, nor the __hash__ that __eq__ sets to None
         setattr(Tensor, _name, _member)
 
 
@@ -328,7 +413,7 @@ def _augmented(in_place: str, function):
     """x += y: in place where nothing is recorded; a new tensor under the old name where it is."""
 
     def operator(self: Tensor, other):
-        if not _operand(other):
+        if not is_operand(other):
             return NotImplemented
         other_needs_grad = isinstance(other, Tensor) and other.requires_grad
         if is_grad_enabled() and (other_needs_grad or (self.requires_grad and not self.is_leaf)):

@@ -25,16 +25,49 @@ def manual_seed(seed: int) -> None:
     _generator.bit_generator.state = np.random.Philox(seed).state
 
 
-def generator() -> np.random.Generator:
-    """The generator itself, for initialisers and samplers."""
-    return _generator
+class Generator:
+    """A stream of random numbers of its own, for the argument `generator` of what draws: not touched by manual_seed.
+
+    numbers  the numpy generator behind it
+    """
+
+    def __init__(self, device: str = "cpu"):
+        if device != "cpu":
+            raise ValueError(f"Generator: device={device!r}; generators live on the CPU and draw for either device")
+        self._seed = 0
+        self.numbers = np.random.Generator(np.random.Philox(0))
+
+    def manual_seed(self, seed: int) -> "Generator":
+        """Start again from a non-negative integer; returns self."""
+        if seed < 0:
+            raise ValueError(f"manual_seed: {seed}; expected a non-negative integer")
+        self._seed = seed
+        self.numbers.bit_generator.state = np.random.Philox(seed).state
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed it started from."""
+        return self._seed
+
+    def get_state(self) -> dict[str, Any]:
+        """The state in JSON's types; set_state puts it back."""
+        return _state_of(self.numbers)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state that get_state gave."""
+        self.numbers.bit_generator.state = _philox_state(state)
 
 
-def next_seed() -> int | Array:
+def generator(own: Generator | None = None) -> np.random.Generator:
+    """numpy's generator behind everything random, for initialisers and samplers; or the one of a Generator."""
+    return _generator if own is None else own.numbers
+
+
+def next_seed(own: Generator | None = None) -> int | Array:
     """64 fresh bits, for counter-based kernels such as dropout: an int, or a 0-d array within seeds_from()."""
-    if _recorded is not None:
+    if _recorded is not None and own is None:
         return next(_recorded)
-    return int(_generator.integers(0, 2**63))
+    return int(generator(own).integers(0, 2**63))
 
 
 @contextmanager
@@ -68,19 +101,19 @@ class _Seeds:
 _recorded: _Seeds | None = None
 
 
-def uniform(shape: Shape, dtype: DTypeLike, device: str = "cpu") -> Array:
-    """An array of draws from the uniform distribution on [0, 1)."""
+def uniform(shape: Shape, dtype: DTypeLike, device: str = "cpu", own: Generator | None = None) -> Array:
+    """An array of draws from the uniform distribution on [0, 1), from a generator of its own if one is given."""
     if device == "cpu":
-        return _at_least_single(_generator.random, shape, np.dtype(dtype))
-    return _uniform_by_position(shape, next_seed(), library(device)).astype(dtype)
+        return _at_least_single(generator(own).random, shape, np.dtype(dtype))
+    return _uniform_by_position(shape, next_seed(own), library(device)).astype(dtype)
 
 
-def standard_normal(shape: Shape, dtype: DTypeLike, device: str = "cpu") -> Array:
+def standard_normal(shape: Shape, dtype: DTypeLike, device: str = "cpu", own: Generator | None = None) -> Array:
     """An array of draws from the normal distribution with mean 0 and variance 1."""
     if device == "cpu":
-        return _at_least_single(_generator.standard_normal, shape, np.dtype(dtype))
+        return _at_least_single(generator(own).standard_normal, shape, np.dtype(dtype))
     xp = library(device)
-    radius, angle = (_uniform_by_position(shape, next_seed(), xp) for _ in range(2))
+    radius, angle = (_uniform_by_position(shape, next_seed(own), xp) for _ in range(2))
     # Box and Muller, A note on the generation of random normal deviates, 1958
     return (xp.sqrt(-2 * xp.log(1 - radius)) * xp.cos(2 * math.pi * angle)).astype(dtype)
 
@@ -100,7 +133,16 @@ def _uniform_by_position(shape: Shape, seed: int | Array, xp: Any) -> Array:
 
 def get_rng_state() -> dict[str, Any]:
     """The generator's state in JSON's types; set_rng_state puts it back."""
-    state = _generator.bit_generator.state
+    return _state_of(_generator)
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Continue from a state that get_rng_state gave."""
+    _generator.bit_generator.state = _philox_state(state)
+
+
+def _state_of(numbers: np.random.Generator) -> dict[str, Any]:
+    state = numbers.bit_generator.state
     return {
         "counter": [int(n) for n in state["state"]["counter"]],
         "key": [int(n) for n in state["state"]["key"]],
@@ -111,9 +153,8 @@ def get_rng_state() -> dict[str, Any]:
     }
 
 
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Continue from a state that get_rng_state gave."""
-    _generator.bit_generator.state = {
+def _philox_state(state: dict[str, Any]) -> dict[str, Any]:
+    return {
         "bit_generator": "Philox",
         "state": {
             "counter": np.array(state["counter"], dtype=np.uint64),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad.devices import array_module, device_of, is_array
+from minigrad.devices import CPU, CUDA, Device, array_module, device_of, is_array
 from minigrad.dtypes import DEFAULT, FLOATING, as_dtype
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Tensor(Methods):
         return self.data.ndim
 
     @property
-    def device(self) -> str:
+    def device(self) -> Device:
         """ "cpu" or "cuda"."""
-        return device_of(self.data)
+        return CUDA if device_of(self.data) == "cuda" else CPU
 
     @property
     def is_leaf(self) -> bool:

@@ -1,6 +1,7 @@
 """Tensor itself: dtypes, operators with numpy on either side, leaving the graph, reprs, messages."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -121,8 +122,8 @@ def test_memory_is_shared_or_not_as_said():
 
 
 def test_every_method_is_the_function():
-    listed = [name for name in vars(Methods) if not name.startswith("_") and name != "where" and hasattr(mg, name)]
-    assert len(listed) > 80
+    listed = [name for name in vars(Methods) if inspect.isfunction(getattr(mg, name, None)) and name != "where"]
+    assert len(listed) > 70
     for name in listed:
         assert getattr(Tensor, name) is getattr(mg, name)
 

@@ -36,6 +36,20 @@ def around_1_7(*shape):
     return np.linspace(1.68, 1.72, math.prod(shape)).reshape(shape)
 
 
+def inside(*shape):
+    return _random.uniform(-0.8, 0.8, shape)
+
+
+def share(*shape):
+    """Between 0 and 1, away from both and from the limits 0.3 and 0.7."""
+    return np.asarray(_random.choice([0.1, 0.2, 0.4, 0.6, 0.9], shape)) + _random.uniform(0, 0.05, shape)
+
+
+def fraction(*shape):
+    """Away from whole numbers."""
+    return _random.integers(-3, 3, shape) + _random.uniform(0.2, 0.8, shape)
+
+
 @dataclass
 class Op:
     """A case: expression(m, *inputs), numpy(*inputs), the inputs.
@@ -170,6 +184,14 @@ def assigned(x, index, value):
     return x
 
 
+def put_along(x, index, value, axis):
+    """x with value[i, j, …] at index[i, j, …] in place of the position along the axis; index may be smaller than x."""
+    x, value = x.copy(), np.broadcast_to(value, index.shape)
+    for place in np.ndindex(index.shape):
+        x[(*place[:axis], index[place], *place[axis + 1 :])] = value[place]
+    return x
+
+
 def scatter(x, axis, index, src):
     x = x.copy()
     for place in np.ndindex(index.shape):
@@ -207,6 +229,7 @@ def gru_cell(gates, product, h):
 
 
 ids = np.array([[0, 3, 1], [3, 3, 2]])
+places = np.array([[0, 3, 1], [2, 0, 3]])  # none twice in a row
 mask = np.array([[True, False, True, False]])
 targets = np.array([2, 0, -100, 1, 2])
 classes = np.array([2, 0, 3, 1, 2])
@@ -255,6 +278,27 @@ ELEMENTWISE = [
     Elementwise("fmod", np.fmod, (distinct, around_1_7)),
     Elementwise("maximum", np.maximum, (real, real)),
     Elementwise("minimum", np.minimum, (real, real)),
+    Elementwise("tan", np.tan, (inside,)),
+    Elementwise("asin", np.arcsin, (inside,)),
+    Elementwise("acos", np.arccos, (inside,)),
+    Elementwise("atan", np.arctan),
+    Elementwise("atan2", np.arctan2, (nonzero, nonzero)),
+    Elementwise("sinh", np.sinh),
+    Elementwise("cosh", np.cosh),
+    Elementwise("asinh", np.arcsinh),
+    Elementwise("acosh", lambda x: np.arccosh(x + 1), (positive,), lambda m, x: m.acosh(x + 1)),
+    Elementwise("atanh", np.arctanh, (inside,)),
+    Elementwise("exp2", np.exp2),
+    Elementwise("log2", np.log2, (positive,)),
+    Elementwise("log10", np.log10, (positive,)),
+    Elementwise("logaddexp", np.logaddexp, (real, real)),
+    Elementwise("logit", lambda x: np.log(x / (1 - x)), (share,)),
+    Elementwise("logit", lambda x: np.log(np.clip(x, 0.3, 0.7) / (1 - np.clip(x, 0.3, 0.7))), (share,),
+                lambda m, x: m.logit(x, eps=0.3)),
+    Elementwise("xlogy", lambda x, y: x * np.log(y), (nonzero, positive)),
+    Elementwise("hypot", np.hypot, (nonzero, nonzero)),
+    Elementwise("frac", lambda x: x - np.trunc(x), (fraction,)),
+    Elementwise("nan_to_num", np.nan_to_num),
     Elementwise("sub", lambda x: 2 - x, (real,), lambda m, x: 2 - x),
     Elementwise("div", lambda x: 2 / x, (nonzero,), lambda m, x: 2 / x),
     Elementwise("mul", lambda x: x * 3, (real,), lambda m, x: x * 3),
@@ -343,6 +387,177 @@ OPS = [
     Op("topk", lambda m, x: m.topk(x, 2, dim=0)[0], lambda x: -np.sort(-x, 0)[:2], (distinct(4, 3),)),
     Op("topk", lambda m, x: m.topk(x, 3, largest=False)[0], lambda x: np.sort(x, -1)[:, :3], (distinct(2, 5),),
        variant="smallest"),
+    # Blended.
+    Op("lerp", lambda m, x, y: m.lerp(x, y, 0.3), lambda x, y: x + 0.3 * (y - x), (real(3, 1), real(4))),
+    Op("lerp", lambda m, x, y, w: m.lerp(x, y, w), lambda x, y, w: x + w * (y - x), (real(3, 4), real(4), real(3, 1)),
+       variant="tensor"),
+    Op("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5), lambda x, y, z: x + 0.5 * y * z,
+       (real(3, 1), real(4), real(4))),
+    Op("addcdiv", lambda m, x, y, z: m.addcdiv(x, y, z, value=2), lambda x, y, z: x + 2 * y / z,
+       (real(3, 1), real(4), nonzero(4))),
+    # Rearranged.
+    Op("t", lambda m, x: m.t(x), np.transpose, (real(2, 3),)),
+    Op("roll", lambda m, x: m.roll(x, (1, -5), (0, -1)), lambda x: np.roll(x, (1, -5), (0, -1)), (real(3, 4),)),
+    Op("roll", lambda m, x: m.roll(x, 5), lambda x: np.roll(x, 5), (real(3, 4),), variant="flat"),
+    *[
+        Op("rot90", lambda m, x, k=k: m.rot90(x, k, (0, 2)), lambda x, k=k: np.rot90(x, k, (0, 2)), (real(2, 3, 4),),
+           variant=str(k))
+        for k in (0, 1, 2, 3, -1)
+    ],
+    Op("fliplr", lambda m, x: m.fliplr(x), np.fliplr, (real(2, 3),)),
+    Op("flipud", lambda m, x: m.flipud(x), np.flipud, (real(2, 3),)),
+    Op("repeat_interleave", lambda m, x: m.repeat_interleave(x, 3, 1), lambda x: np.repeat(x, 3, 1), (real(2, 4),)),
+    Op("repeat_interleave", lambda m, x: m.repeat_interleave(x, 2), lambda x: np.repeat(x, 2), (real(2, 3),),
+       variant="flat"),
+    Op("repeat_interleave", lambda m, x: m.repeat_interleave(x, index(m, np.array([2, 0, 1])), dim=-1),
+       lambda x: np.repeat(x, [2, 0, 1], -1), (real(2, 3),), variant="counts"),
+    Op("tile", lambda m, x: m.tile(x, (2, 1, 3)), lambda x: np.tile(x, (2, 1, 3)), (real(3, 2),)),
+    Op("tile", lambda m, x: m.tile(x, (2,)), lambda x: np.tile(x, (2,)), (real(3, 2),), variant="fewer"),
+    Op("movedim", lambda m, x: m.movedim(x, 0, -1), lambda x: np.moveaxis(x, 0, -1), (real(2, 3, 4),)),
+    Op("movedim", lambda m, x: m.movedim(x, (0, 1), (-1, 0)), lambda x: np.moveaxis(x, (0, 1), (-1, 0)),
+       (real(2, 3, 4),), variant="two"),
+    Op("narrow", lambda m, x: m.narrow(x, -1, 1, 2), lambda x: x[:, 1:3], (real(2, 4),)),
+    Op("select", lambda m, x: m.select(x, 1, -2), lambda x: x[:, -2], (real(2, 4, 2),)),
+    Op("unflatten", lambda m, x: m.unflatten(x, 1, (2, -1)), lambda x: x.reshape(2, 2, 3, 2), (real(2, 6, 2),)),
+    Op("unfold", lambda m, x: x.unfold(1, 3, 2), lambda x: np.stack([x[:, t : t + 3] for t in (0, 2, 4)], 1),
+       (real(2, 8),)),
+    Op("unfold", lambda m, x: x.unfold(-2, 2, 1), lambda x: np.stack([x[t : t + 2].T for t in range(3)]),
+       (real(4, 3),), variant="overlapping"),
+    Op("diagonal", lambda m, x: m.diagonal(x), lambda x: x.diagonal(), (real(3, 4),)),
+    Op("diagonal", lambda m, x: m.diagonal(x, -1, 2, 0), lambda x: x.diagonal(-1, 2, 0), (real(3, 2, 4),),
+       variant="dims"),
+    Op("diag_embed", lambda m, x: m.diag_embed(x), lambda x: x[..., None] * np.eye(3), (real(2, 3),)),
+    Op("diag_embed", lambda m, x: m.diag_embed(x, -2, 0, -1),
+       lambda x: np.stack([np.diag(row, -2) for row in x], 1), (real(2, 3),), variant="dims"),
+    Op("diag", lambda m, x: m.diag(x, 1), lambda x: np.diag(x, 1), (real(3),), variant="to a matrix"),
+    Op("diag", lambda m, x: m.diag(x, -1), lambda x: np.diag(x, -1), (real(3, 4),)),
+    Op("diagflat", lambda m, x: m.diagflat(x, 1), lambda x: np.diagflat(x, 1), (real(2, 2),)),
+    Op("trace", lambda m, x: m.trace(x), np.trace, (real(3, 4),)),
+    Op("atleast_1d", lambda m, x: m.atleast_1d(x), np.atleast_1d, (real(),)),
+    Op("atleast_2d", lambda m, x: m.atleast_2d(x), np.atleast_2d, (real(3),)),
+    Op("atleast_3d", lambda m, x: m.atleast_3d(x), np.atleast_3d, (real(3),)),
+    Op("hstack", lambda m, x, y: m.hstack((x, y)), lambda x, y: np.hstack((x, y)), (real(2), real(3))),
+    Op("hstack", lambda m, x, y: m.hstack((x, y)), lambda x, y: np.hstack((x, y)), (real(2, 2), real(2, 1)),
+       variant="matrices"),
+    Op("vstack", lambda m, x, y: m.vstack((x, y)), lambda x, y: np.vstack((x, y)), (real(2, 2), real(2))),
+    Op("dstack", lambda m, x, y: m.dstack((x, y)), lambda x, y: np.dstack((x, y)), (real(3), real(3))),
+    Op("column_stack", lambda m, x, y: m.column_stack((x, y)), lambda x, y: np.column_stack((x, y)),
+       (real(3), real(3, 2))),
+    Op("block_diag", lambda m, x, y, z: m.block_diag(x, y, z),
+       lambda x, y, z: np.block([[x, np.zeros((2, 4))], [np.zeros((1, 1)), y, np.zeros((1, 1))],
+                                 [np.zeros((2, 4)), z]]),
+       (real(2, 1), real(3), real(2, 1))),
+    Op("broadcast_tensors", lambda m, x, y: sum(i * z for i, z in enumerate(m.broadcast_tensors(x, y), 1)),
+       lambda x, y: x + 2 * y, (real(3, 1), real(2))),
+    Op("meshgrid", lambda m, x, y, z: math.prod(m.meshgrid(x, y, z, indexing="ij")),
+       lambda x, y, z: math.prod(np.meshgrid(x, y, z, indexing="ij")), (real(2), real(3), real())),
+    Op("meshgrid", lambda m, x, y: m.stack(m.meshgrid(x, y, indexing="xy")),
+       lambda x, y: np.stack(np.meshgrid(x, y, indexing="xy")), (real(2), real(3)), variant="xy"),
+    Op("cartesian_prod", lambda m, x, y: m.cartesian_prod(x, y), lambda x, y: np.array([[a, b] for a in x for b in y]),
+       (real(2), real(3))),
+    Op("view_as", lambda m, x: x.view_as(like(m, x, real(3, 2))), lambda x: x.reshape(3, 2), (real(2, 3),)),
+    Op("expand_as", lambda m, x: x.expand_as(like(m, x, real(3, 2))), lambda x: np.broadcast_to(x, (3, 2)),
+       (real(3, 1),)),
+    # Placed and picked.
+    Op("scatter", lambda m, x, s: m.scatter(x, 1, index(m, places), s), lambda x, s: put_along(x, places, s, 1),
+       (real(2, 4), real(2, 3))),
+    Op("scatter", lambda m, x: m.scatter(x, -1, index(m, places), -2.0), lambda x: put_along(x, places, -2.0, 1),
+       (real(2, 4),), variant="number"),
+    Op("scatter", lambda m, x, s: m.scatter(x, 0, index(m, places[:1, :2]), s),
+       lambda x, s: put_along(x, places[:1, :2], s[:1, :2], 0), (real(4, 3), real(2, 3)), variant="larger",
+       torch=False),
+    Op("index_add", lambda m, x, s: m.index_add(x, 1, index(m, ids[1]), s, alpha=2),
+       lambda x, s: x + 2 * np.stack([s[:, 2] * 0, s[:, 2] * 0, s[:, 2], s[:, 0] + s[:, 1]], 1),
+       (real(2, 4), real(2, 3))),
+    Op("index_copy", lambda m, x, s: m.index_copy(x, 0, index(m, ids[0]), s), lambda x, s: put(x, ids[0], s),
+       (real(4, 2), real(3, 2))),
+    Op("index_fill", lambda m, x: m.index_fill(x, 1, index(m, ids[0]), 3.0),
+       lambda x: put(x, (slice(None), ids[0]), 3.0), (real(2, 4),)),
+    Op("masked_select", lambda m, x: m.masked_select(x, index(m, mask)), lambda x: x[:, mask[0]].reshape(-1),
+       (real(3, 4),)),
+    Op("masked_scatter", lambda m, x, s: m.masked_scatter(x, index(m, blind), s),
+       lambda x, s: put(x, blind, s.reshape(-1)[: blind.sum()]), (real(3, 4), real(2, 4))),
+    Op("take", lambda m, x: m.take(x, index(m, ids)), lambda x: x.reshape(-1)[ids], (real(2, 3),)),
+    Op("take_along_dim", lambda m, x: m.take_along_dim(x, index(m, ids[:1]), dim=1),
+       lambda x: x[:, ids[0]], (real(2, 4),)),
+    Op("take_along_dim", lambda m, x: m.take_along_dim(x, index(m, ids)), lambda x: x.reshape(-1)[ids.reshape(-1)],
+       (real(2, 4),), variant="flat"),
+    Op("cummax", lambda m, x: m.cummax(x, 1)[0], lambda x: np.maximum.accumulate(x, 1), (distinct(3, 5),)),
+    Op("cummin", lambda m, x: m.cummin(x, dim=0)[0], lambda x: np.minimum.accumulate(x, 0), (distinct(5, 3),)),
+    Op("diff", lambda m, x: m.diff(x), np.diff, (real(3, 4),)),
+    Op("diff", lambda m, x, y: m.diff(x, n=2, dim=0, prepend=y, append=x), lambda x, y: np.diff(
+       np.concatenate([y, x, x]), 2, 0), (real(3, 2), real(1, 2)), variant="second"),
+    # Statistics.
+    Op("median", lambda m, x: m.median(x), lambda x: np.sort(x.reshape(-1))[5], (distinct(3, 4),)),
+    Op("median", lambda m, x: m.median(x, 1, keepdim=True)[0], lambda x: np.sort(x)[:, 1:2], (distinct(3, 4),),
+       variant="dim"),
+    Op("nanmedian", lambda m, x: m.nanmedian(x, 0)[0], lambda x: np.median(x, 0), (distinct(3, 4),)),
+    Op("mode", lambda m, x: m.mode(x, 0)[0], lambda x: x.min(0), (distinct(3, 4),)),
+    Op("quantile", lambda m, x: m.quantile(x, 0.4), lambda x: np.quantile(x, 0.4), (distinct(3, 4),)),
+    Op("quantile", lambda m, x: m.quantile(x, like(m, x, [0.0, 0.3, 1.0]), dim=1, keepdim=True),
+       lambda x: np.quantile(x, [0.0, 0.3, 1.0], 1, keepdims=True), (distinct(3, 4),), variant="several"),
+    *[
+        Op("quantile", lambda m, x, how=how: m.quantile(x, 0.4, dim=0, interpolation=how),
+           lambda x, how=how: np.quantile(x, 0.4, 0, method=how), (distinct(4, 3),), variant=how)
+        for how in ("lower", "higher", "nearest", "midpoint")
+    ],
+    Op("nansum", lambda m, x: m.nansum(x, 1), lambda x: x.sum(1), (real(3, 4),)),
+    Op("nanmean", lambda m, x: m.nanmean(x, dim=0, keepdim=True), lambda x: x.mean(0, keepdims=True), (real(3, 4),)),
+    Op("aminmax", lambda m, x: m.stack(tuple(m.aminmax(x, dim=1))), lambda x: np.stack([x.min(1), x.max(1)]),
+       (distinct(3, 4),)),
+    Op("std_mean", lambda m, x: m.stack(m.std_mean(x, 1)), lambda x: np.stack([x.std(1, ddof=1), x.mean(1)]),
+       (real(3, 4),)),
+    Op("var_mean", lambda m, x: m.stack(m.var_mean(x, 0, correction=0)), lambda x: np.stack([x.var(0), x.mean(0)]),
+       (real(3, 4),)),
+    # Products by name, distances, padding.
+    Op("mm", lambda m, a, b: m.mm(a, b), np.matmul, (real(2, 3), real(3, 4))),
+    Op("bmm", lambda m, a, b: m.bmm(a, b), np.matmul, (real(2, 2, 3), real(2, 3, 4))),
+    Op("mv", lambda m, a, b: m.mv(a, b), np.matmul, (real(2, 3), real(3))),
+    Op("dot", lambda m, a, b: m.dot(a, b), np.matmul, (real(3), real(3))),
+    Op("outer", lambda m, a, b: m.outer(a, b), np.outer, (real(2), real(3))),
+    Op("inner", lambda m, a, b: m.inner(a, b), np.inner, (real(2, 2, 3), real(4, 3))),
+    Op("addmm", lambda m, x, a, b: m.addmm(x, a, b, beta=0.5, alpha=2), lambda x, a, b: 0.5 * x + 2 * (a @ b),
+       (real(4), real(2, 3), real(3, 4))),
+    Op("addmv", lambda m, x, a, b: m.addmv(x, a, b), lambda x, a, b: x + a @ b, (real(2), real(2, 3), real(3))),
+    Op("baddbmm", lambda m, x, a, b: m.baddbmm(x, a, b, alpha=0.5), lambda x, a, b: x + 0.5 * (a @ b),
+       (real(2, 1, 4), real(2, 2, 3), real(2, 3, 4))),
+    Op("tensordot", lambda m, a, b: m.tensordot(a, b), np.tensordot, (real(2, 3, 2), real(3, 2, 4))),
+    Op("tensordot", lambda m, a, b: m.tensordot(a, b, dims=([0, -1], [1, 0])),
+       lambda a, b: np.tensordot(a, b, ([0, -1], [1, 0])), (real(2, 3, 2), real(2, 2, 4)), variant="lists"),
+    Op("kron", lambda m, a, b: m.kron(a, b), np.kron, (real(2, 3), real(2))),
+    Op("cross", lambda m, a, b: m.cross(a, b, dim=-1), np.cross, (real(2, 3), real(1, 3))),
+    Op("cross", lambda m, a, b: m.cross(a, b, dim=0), lambda a, b: np.cross(a, b, axis=0), (real(3, 2), real(3, 2)),
+       variant="columns"),
+    *[
+        Op("matrix_power", lambda m, a, n=n: m.matrix_power(a, n), lambda a, n=n: np.linalg.matrix_power(a, n),
+           (real(2, 2, 2),), variant=str(n))
+        for n in (1, 2, 5)
+    ],
+    Op("cdist", lambda m, a, b: m.cdist(a, b), lambda a, b: np.sqrt(((a[:, None] - b) ** 2).sum(-1)),
+       (real(3, 2), real(4, 2)), torch=False),  # torch's has no second derivative
+    Op("cdist", lambda m, a, b: m.cdist(a, b, p=1.0), lambda a, b: np.abs(a[:, :, None] - b[:, None]).sum(-1),
+       (real(2, 3, 2), real(2, 2, 2)), variant="1",
+       torch=False),
+    Op("pairwise_distance", lambda m, a, b: m.pairwise_distance(a, b),
+       lambda a, b: np.sqrt(((a - b + 1e-6) ** 2).sum(-1)), (real(3, 2), real(3, 2))),
+    Op("normalize", lambda m, x: m.normalize(x), lambda x: x / np.sqrt((x**2).sum(1, keepdims=True)), (real(3, 4),)),
+    Op("normalize", lambda m, x: m.normalize(x, p=1.0, dim=0, eps=2.0),
+       lambda x: x / np.maximum(np.abs(x).sum(0), 2.0), (nonzero(2, 3),), variant="eps"),
+    Op("cosine_similarity", lambda m, a, b: m.cosine_similarity(a, b),
+       lambda a, b: (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1)), (real(2, 3), real(1, 3))),
+    *[
+        Op("pad", lambda m, x, pad=pad, mode=mode: m.pad(x, pad, mode), how, (real(2, 3, 4),),
+           variant=f"{mode} {pad}")
+        for pad, mode, how in [
+            ((1, 2), "constant", lambda x: np.pad(x, ((0, 0), (0, 0), (1, 2)))),
+            ((1, -2, 0, 1), "constant", lambda x: np.pad(x[..., :2], ((0, 0), (0, 1), (1, 0)))),
+            ((2, 1), "reflect", lambda x: np.pad(x, ((0, 0), (0, 0), (2, 1)), "reflect")),
+            ((3, 0), "replicate", lambda x: np.pad(x, ((0, 0), (0, 0), (3, 0)), "edge")),
+            ((1, 4), "circular", lambda x: np.pad(x, ((0, 0), (0, 0), (1, 4)), "wrap")),
+        ]
+    ],
+    Op("pad", lambda m, x: m.pad(x, (1, 0, 2, 2), value=-1.5),
+       lambda x: np.pad(x, ((2, 2), (1, 0)), constant_values=-1.5), (real(2, 3),), variant="value"),
     # Softmax and losses.
     Op("softmax", lambda m, x: m.softmax(x, -1), softmax, (real(3, 4),)),
     Op("softmax", lambda m, x: m.softmax(x, 1), lambda x: softmax(x, 1), (real(2, 4, 3),), variant="dim"),
@@ -480,6 +695,7 @@ OPS = [
 # Results that are integers, booleans or constant by pieces: no gradient.
 WITHOUT_GRADIENT = [
     "all",
+    "allclose",
     "any",
     "argmax",
     "argmin",
@@ -489,13 +705,23 @@ WITHOUT_GRADIENT = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "argsort",
+    "bincount",
+    "broadcast_shapes",
+    "bucketize",
     "ceil",
+    "count_nonzero",
     "eq",
+    "equal",
     "floor",
     "floor_divide",
     "ge",
     "gt",
+    "heaviside",
+    "histc",
+    "isclose",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "le",
@@ -508,7 +734,11 @@ WITHOUT_GRADIENT = [
     "nonzero",
     "one_hot",
     "round",
+    "searchsorted",
     "sign",
+    "trunc",
+    "unique",
+    "unique_consecutive",
 ]
 
 

@@ -45,7 +45,8 @@ def test_values_and_gradients_are_the_cpus(case, cupy):
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)
 
 
-READS = {"getitem-boolean"}  # how many elements a mask picks is known on the GPU only
+# How many elements a mask picks, or counts ask for, is known on the GPU only.
+READS = {"getitem-boolean", "masked_select", "masked_scatter", "median", "repeat_interleave-counts", "quantile-several"}
 
 
 @every_op
@@ -81,7 +82,14 @@ class Once(OnCuda):
 @pytest.mark.parametrize("name", WITHOUT_GRADIENT)
 def test_without_gradient(name, cupy):
     x, y = np.array([[3, -1, 2], [0, 2, 1]]), np.array([[1.5, -2.0, 0.0], [2.5, np.nan, np.inf]], np.float32)
-    if name == "one_hot":
+    if name in ("allclose", "equal", "broadcast_shapes"):
+        pytest.skip("gives no tensor")
+    if name in ("isclose", "isin", "heaviside", "searchsorted", "bucketize"):
+        row = np.array([-1.0, 0.0, 2.5], np.float32)
+        call, arrays = getattr(mg, name), [y, row] if name != "searchsorted" else [row, y]
+    elif name in ("bincount", "histc"):
+        call, arrays = getattr(mg, name), [abs(x)[0] if name == "bincount" else y[0]]
+    elif name == "one_hot":
         call, arrays = (lambda x: mg.one_hot(x, 4)), [abs(x)]
     elif name == "bitwise_not":
         call, arrays = mg.bitwise_not, [x]

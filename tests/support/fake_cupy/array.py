@@ -136,6 +136,9 @@ class ndarray:
     def swapaxes(self, axis1, axis2):
         return view_of(self, self._host.swapaxes(axis1, axis2))
 
+    def diagonal(self, offset=0, axis1=0, axis2=1):
+        return view_of(self, self._host.diagonal(offset, axis1, axis2))
+
     def squeeze(self, axis=None):
         return view_of(self, self._host.squeeze(axis))
 

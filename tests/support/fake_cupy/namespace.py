@@ -14,7 +14,8 @@ UFUNCS = (
     "add subtract multiply divide true_divide floor_divide power remainder maximum minimum negative absolute sign "
     "exp expm1 log log1p log2 sqrt square sin cos tanh logaddexp floor ceil rint isnan isinf isfinite "
     "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not "
-    "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift logical_xor fmod trunc"
+    "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift logical_xor fmod trunc "
+    "tan arcsin arccos arctan arctan2 sinh cosh arcsinh arccosh arctanh exp2 log10 hypot"
 )
 
 
@@ -92,6 +93,7 @@ SHARED = {
     "argmax": "a axis= dtype= out= keepdims=",
     "argmin": "a axis= dtype= out= keepdims=",
     "ascontiguousarray": "a dtype=",
+    "bincount": "x weights= minlength=",
     "broadcast_to": "array shape",
     "clip": "a a_min a_max out=",
     "concatenate": "tup axis= out= dtype= casting=",
@@ -106,13 +108,17 @@ SHARED = {
     "full": "shape fill_value dtype= order=",
     "full_like": "a fill_value dtype= order= subok= shape=",
     "indices": "dimensions dtype=",
+    "isclose": "a b rtol= atol= equal_nan=",
+    "isin": "element test_elements assume_unique= invert=",
     "isneginf": "x out=",
     "linspace": "start stop num= endpoint= retstep= dtype= axis=",
     "moveaxis": "a source destination",
     "ones": "shape dtype= order=",
     "ones_like": "a dtype= order= subok= shape=",
     "repeat": "a repeats axis=",
+    "roll": "a shift axis=",
     "round": "a decimals= out=",
+    "searchsorted": "a v side= sorter=",
     "sort": "a axis=",
     "stack": "tup axis= out= dtype= casting=",
     "swapaxes": "a axis1 axis2",
@@ -120,6 +126,7 @@ SHARED = {
     "tile": "A reps",
     "tril": "m k=",
     "triu": "m k=",
+    "unique": "ar return_index= return_inverse= return_counts= axis= equal_nan=",
     "where": "condition x= y=",
     "zeros": "shape dtype= order=",
     "zeros_like": "a dtype= order= subok= shape=",
@@ -165,6 +172,10 @@ def einsum(*operands, **options):
     return _wrapped(np.einsum(*map(_unwrapped, operands), **options))
 
 
+def as_strided(x, shape=None, strides=None):
+    return view_of(x, np.lib.stride_tricks.as_strided(x._host, shape, strides))
+
+
 FUNCTIONS = {name: Ufunc(name) for name in UFUNCS.split()}
 FUNCTIONS |= {name: _shared(name, parameters) for name, parameters in SHARED.items()}
 FUNCTIONS |= {f.__name__: f for f in (asarray, array, asnumpy, argwhere, argpartition, matmul, pad, einsum)}
@@ -179,6 +190,7 @@ def module(**cuda_options) -> types.ModuleType:
     for name in ("inf", "nan", "newaxis", "pi", "dtype", "bool_", "float16", "float32", "float64", "int32", "int64",
                  "uint8", "uint16", "uint32", "uint64"):  # fmt: skip
         setattr(cupy, name, getattr(np, name))
+    cupy.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
     cupy.cuda = cuda.module(**cuda_options)
     cupy.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
     cupy.get_default_memory_pool = lambda: cuda.pool
