@@ -40,6 +40,16 @@ def parse_flags(
     return {name: type(section)(**_values(getattr(parsed, name))) for name, section in sections.items()}
 
 
+def choose_device(wanted: str) -> str:
+    """ "cpu" or "cuda" for --device cpu, cuda or auto. Raises UserError where the GPU asked for cannot be used."""
+    from minigrad import devices  # here, because settings without a device need no numpy
+
+    problem = None if wanted == "cpu" else devices.problem()
+    if problem and wanted == "cuda":
+        raise UserError(f"--device cuda: {problem}. `minigrad doctor` says more; --device cpu needs no GPU")
+    return "cpu" if wanted == "cpu" or problem else "cuda"
+
+
 def read_toml(sections: Sections, path: str | os.PathLike) -> Sections:
     """The sections with the values a TOML file gives. Raises UserError for what it cannot take."""
     try:

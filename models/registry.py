@@ -1,55 +1,90 @@
-"""The models that a checkpoint or a command can name."""
+"""The architectures that a checkpoint or a command can name, each with the tasks that it can be taught.
+
+A new architecture is one file in models/ and one line here; a task's name is one of models/tasks/. From outside, a
+package registers its own in a module that an entry point of the group `minigrad.models` names:
+
+    registry.register("toy", Architecture(ToyConfig, Toy, tasks=("toy",)))
+    table.register(ToyTask())          # models.tasks.table
+"""
 
 import difflib
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from importlib import metadata
 
 import nn
 from models.classifiers.config import ClassifierConfig
-from models.classifiers.model import ClassifierModel
+from models.classifiers.model import BagClassifier, ClassifierModel, NeuralClassifier
 from models.errors import UserError
 from models.glove import GloVe, GloVeConfig
 from models.gpt import GPT, GPTConfig
+from models.gpt import PRESETS as GPT_PRESETS
+from models.rnn import PRESETS as RNN_PRESETS
 from models.rnn import RNNConfig, RNNGenerator
 from models.word2vec import Word2Vec, Word2VecConfig
 
+GROUP = "minigrad.models"
 
-class Architecture(NamedTuple):
-    """A dataclass of settings, the module that is built from one, and the functions that teach and judge it.
 
-    model       model(config).config is config
-    recipe      "module:function", imported by `minigrad train`, which calls function(name, flags) -> exit code
-    evaluation  likewise for `minigrad eval`, which calls function(arguments) -> exit code
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of model.
+
+    config    its settings, a dataclass
+    model     its class: model(config), a module whose config is that one
+    tasks     names of the tasks it can be taught; the first is the one that is meant if none is named
+    start     values of the configuration that `minigrad train` begins with
+    training  values of the task's training settings that it begins with
+    variants  the classes of what model(config) returns, where it is not always of its own class
     """
 
     config: type
     model: type[nn.Module]
-    recipe: str
-    evaluation: str = "models.commands.evaluate:language_or_vectors"
+    tasks: tuple[str, ...]
+    start: dict = field(default_factory=dict)
+    training: dict = field(default_factory=dict)
+    variants: tuple[type[nn.Module], ...] = ()
 
 
 MODELS: dict[str, Architecture] = {
     "classifier": Architecture(
-        ClassifierConfig, ClassifierModel, "models.tasks.classification:train", "models.tasks.classification:evaluate"
+        ClassifierConfig, ClassifierModel, ("classification",), variants=(NeuralClassifier, BagClassifier)
     ),
-    "gpt": Architecture(GPTConfig, GPT, "models.tasks.language:train"),
-    "rnn": Architecture(RNNConfig, RNNGenerator, "models.tasks.language:train"),
-    "word2vec": Architecture(Word2VecConfig, Word2Vec, "models.tasks.word_vectors:train_word2vec"),
-    "glove": Architecture(GloVeConfig, GloVe, "models.tasks.word_vectors:train_glove"),
+    "gpt": Architecture(GPTConfig, GPT, ("language",), GPT_PRESETS["nano"]),
+    "rnn": Architecture(
+        RNNConfig, RNNGenerator, ("language",), RNN_PRESETS["nano"], {"batch_size": 50, "learning_rate": 2e-3}
+    ),
+    "word2vec": Architecture(Word2VecConfig, Word2Vec, ("word2vec",), {"vocab_size": 2}),
+    "glove": Architecture(GloVeConfig, GloVe, ("glove",), {"vocab_size": 2}),
 }
+
+
+def register(name: str, architecture: Architecture) -> None:
+    """Add an architecture under a name. Raises UserError for a name that another one has."""
+    if MODELS.setdefault(name, architecture) != architecture:
+        raise UserError(f"there is a model {name!r} already: register this one under another name")
 
 
 def architecture(name: str) -> Architecture:
     """The architecture of that name. Raises UserError with the closest name for one that is not in the table."""
-    if name not in MODELS:
-        close = difflib.get_close_matches(name, MODELS, n=1) if isinstance(name, str) else []
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MODELS)}"
+    known = MODELS if name in MODELS else architectures()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
         raise UserError(f"no model {name!r}: {hint}")
-    return MODELS[name]
+    return known[name]
+
+
+def architectures() -> dict[str, Architecture]:
+    """All of them by name, those of other packages included."""
+    for point in metadata.entry_points(group=GROUP):
+        point.load()  # a module, which registers what it has
+    return MODELS
 
 
 def name_of(model: nn.Module) -> str:
     """The name under which a model's class stands in the table. Raises UserError if it does not."""
-    for name, entry in MODELS.items():
-        if type(model) is entry.model:
-            return name
+    for known in (lambda: MODELS, architectures):  # the second reads what is installed, which takes a while
+        for name, entry in known().items():
+            if type(model) in (entry.model, *entry.variants):
+                return name
     raise UserError(f"{type(model).__name__} is not among the models of models/registry.py: add a line for it there")

@@ -6,7 +6,7 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from minigrad.tensor import to_numpy, unwrap
+from minigrad.tensor import Tensor, to_numpy, unwrap
 from models.classifiers.batches import batches_by_length
 from models.classifiers.bodies.average import AveragedEmbeddings
 from models.classifiers.bodies.bag import Bag
@@ -15,7 +15,7 @@ from models.classifiers.bodies.recurrent import LAYERS, Recurrent
 from models.classifiers.bodies.textcnn import TextCNN
 from models.classifiers.bodies.transformer import Transformer
 from models.classifiers.config import ClassifierConfig
-from models.placement import tensors_for
+from models.text.batching import tensors_for
 from nn import functional as F
 
 # The neural ones; bag.py has the others.
@@ -32,39 +32,60 @@ AT_ONCE = 64  # texts that are predicted in one batch
 class ClassifierModel(nn.Module):
     """A text classifier: which of its labels a text has.
 
-    The body is a neural network, a module (ids, lengths) -> logits, or one of bag.py, which is fitted to all
-    texts at once. The random numbers of initial weights come from minigrad's generator.
+    ClassifierModel(config) is a NeuralClassifier or a BagClassifier, as config.body says. The random numbers of initial
+    weights come from minigrad's generator.
+
+    max_tokens        of a text, that it reads; None: all
+    needs_validation  whether it is taught with a part of the texts held out
     """
+
+    max_tokens: int | None
+    needs_validation: bool
+
+    def __new__(cls, config: ClassifierConfig | None = None) -> "ClassifierModel":
+        if cls is not ClassifierModel or config is None:  # a copy has no config yet
+            return super().__new__(cls)
+        return super().__new__(NeuralClassifier if config.body in BODIES else BagClassifier)
 
     def __init__(self, config: ClassifierConfig):
         super().__init__()
         self.config = config
-        self.body = BODIES.get(config.body, Bag)(config)
-
-    @property
-    def is_bag(self) -> bool:
-        """Whether the body counts words and is fitted in one go; else it is a neural network."""
-        return isinstance(self.body, Bag)
 
     @property
     def size(self) -> int:
         """How many numbers were learnt."""
-        if self.is_bag:
-            return sum(array.size for array in self.body.classifier.state_dict().values())
+        raise NotImplementedError
+
+    def predict_proba(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities, float32 (texts, classes), for the token ids of texts; of several labels, each on its own.
+
+        The result for a text does not depend on the texts beside it.
+        """
+        raise NotImplementedError
+
+
+class NeuralClassifier(ClassifierModel):
+    """One whose body is a neural network, a module (ids, lengths) -> logits."""
+
+    needs_validation = True
+
+    def __init__(self, config: ClassifierConfig):
+        super().__init__(config)
+        self.max_tokens = config.max_length
+        self.body = BODIES[config.body](config)
+
+    @property
+    def size(self) -> int:
+        """How many parameters there are."""
         return self.num_parameters()
 
-    def forward(self, ids):
+    def forward(self, ids: Tensor) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), padded behind with config.pad_id."""
         ids = unwrap(ids)
         return self.body(ids, (ids != self.config.pad_id).sum(1))
 
     def predict_proba(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities (texts, classes) for the token ids of texts; of several labels, each on its own.
-
-        The result for a text does not depend on the texts beside it.
-        """
-        if self.is_bag:
-            return self.body.predict_proba(sequences).astype(np.float32)
+        """See ClassifierModel; without dropout, the mode stays as it was."""
         result = np.empty((len(sequences), len(self.config.labels)), np.float32)
         training = self.training
         self.eval()
@@ -75,16 +96,32 @@ class ClassifierModel(nn.Module):
         self.train(training)
         return result
 
-    def state_dict(self, prefix: str = "") -> dict:
-        """Everything learnt by name, whatever the body."""
-        if self.is_bag:
-            return {f"{prefix}body.{name}": mg.Tensor(array) for name, array in self.body.state_dict().items()}
-        return super().state_dict(prefix)
 
-    def load_state_dict(self, state_dict: dict, strict: bool = True):
+class BagClassifier(ClassifierModel):
+    """One whose body counts words (bodies/bag.py): it reads all of a text, and is fitted to all texts at once."""
+
+    max_tokens = None
+    needs_validation = False
+
+    def __init__(self, config: ClassifierConfig):
+        super().__init__(config)
+        self.body = Bag(config)
+
+    @property
+    def size(self) -> int:
+        """How many numbers its classifier has learnt."""
+        return sum(array.size for array in self.body.classifier.state_dict().values())
+
+    def predict_proba(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        """See ClassifierModel."""
+        return self.body.predict_proba(sequences).astype(np.float32)
+
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """Everything learnt by name, as Tensors."""
+        return {f"{prefix}body.{name}": mg.Tensor(array) for name, array in self.body.state_dict().items()}
+
+    def load_state_dict(self, state_dict: dict, strict: bool = True) -> None:
         """Take over a state_dict. RuntimeError for one of another body."""
-        if not self.is_bag:
-            return super().load_state_dict(state_dict, strict)
         try:
             self.body.load_state_dict({name.removeprefix("body."): unwrap(x) for name, x in state_dict.items()})
         except KeyError as error:

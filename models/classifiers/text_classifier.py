@@ -11,28 +11,27 @@ classifier = TextClassifier.load("runs/topics")
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
-from models.classifiers.class_weights import class_weights
 from models.classifiers.config import ClassifierConfig
 from models.classifiers.evaluation import ClassifierEvaluation, evaluation
-from models.classifiers.model import ClassifierModel
+from models.classifiers.model import BagClassifier, ClassifierModel
 from models.classifiers.synonyms import synonym_table
-from models.classifiers.training import FitConfig, make_trainer
+from models.classifiers.training import FitAtOnce, FitConfig, make_trainer
 from models.classifiers.vocabulary import make_tokenizer
 from models.errors import UserError
 from models.text.sources.datasets import encode_labels
 from models.text.sources.labelled import Label
 from models.text.tokenizer import Tokenizer
-from models.training.loop import Result
-from models.training.trainer import Trainer
+from models.training.loop import Result, Teacher
 from models.vectors.word_vectors import WordVectors
-from models.weights.checkpoint import load_checkpoint, save_checkpoint
+from models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 MAX_CHARACTERS = 10_000_000  # of one text; a longer one is a file of texts read as one
-VALIDATION = 10  # every so manieth text, where no validation texts are given
+VALIDATION = 10  # every tenth text, where no validation texts are given
 THRESHOLD = 0.5  # of several labels, those at least so probable are predicted
 
 
@@ -59,24 +58,20 @@ class TextClassifier:
         fit: FitConfig | None = None,
         directory: str | Path | None = None,
         quiet: bool = True,
-    ) -> Result | None:
+    ) -> Result:
         """Learn from texts and their labels, from the beginning; what an earlier fit learnt is forgotten.
 
         validation  texts and labels that tell when to stop (neural bodies only); every tenth text, if not given
         directory   where to save checkpoints, with a log beside them
         quiet       show no progress
 
-        Returns how the training ended; None for a body that is fitted in one go. Raises UserError or DataError
+        Returns how the training ended. Raises UserError or DataError
         for texts and labels that nothing can be learnt from.
         """
         fit = fit or FitConfig()
-        self.build(texts, labels, fit.seed)
-        if self.model.is_bag:
-            self.fit_bag(texts, labels, fit)
-            if directory:
-                self.save(directory)
-            return None
-        if validation is None:
+        mg.manual_seed(fit.seed)
+        self.build(texts, labels)
+        if validation is None and self.fitted.needs_validation:
             chosen = np.arange(len(texts)) % VALIDATION == VALIDATION - 1
             if not chosen.any():
                 raise UserError(f"{len(texts)} texts: give validation texts, or {VALIDATION} texts at least")
@@ -84,8 +79,8 @@ class TextClassifier:
         log = Path(directory) / "log.jsonl" if directory else None
         return self.trainer((texts, labels), validation, fit, directory=directory, log=log, quiet=quiet).run()
 
-    def build(self, texts: Sequence[str], labels: Sequence[Label], seed: int = 0) -> None:
-        """Make the tokenizer, the labels and an untrained model for training texts."""
+    def build(self, texts: Sequence[str], labels: Sequence[Label]) -> None:
+        """Make the tokenizer, the labels and an untrained model, random by minigrad's generator, for training texts."""
         _check_examples(texts, labels)
         self.tokenizer = make_tokenizer(texts, self.config)
         multi_label = not isinstance(labels[0], str)
@@ -95,28 +90,29 @@ class TextClassifier:
         self.config = dataclasses.replace(
             self.config, vocab_size=self.tokenizer.vocab_size, labels=tuple(names), multi_label=multi_label
         )
-        mg.manual_seed(seed)
         self.model = ClassifierModel(self.config)
-
-    def fit_bag(self, texts: Sequence[str], labels: Sequence[Label], fit: FitConfig) -> None:
-        """Fit a body that counts words, after build."""
-        targets = self.encode_labels(labels)
-        weights = class_weights(fit.class_weight, targets, self.labels)
-        self.model.body.fit(self.encode(texts), targets, weights, fit.seed)
 
     def trainer(
         self,
         train: tuple[Sequence[str], Sequence[Label]],
-        validation: tuple[Sequence[str], Sequence[Label]],
+        validation: tuple[Sequence[str], Sequence[Label]] | None,
         fit: FitConfig,
-        **options,
-    ) -> Trainer:
-        """What teaches a neural body, after build; options are make_trainer's."""
-        parts = [(self.encode(texts), self.encode_labels(labels)) for texts, labels in (train, validation)]
+        **options: Any,
+    ) -> Teacher:
+        """What teaches the model, after build: steps down a gradient, or for a body that counts words a fit in one go.
+
+        validation  only a neural body needs it
+        options     a Loop's: directory, log, extra, quiet
+        """
+        examples = self.encode(train[0]), self.encode_labels(train[1])
+        options["tokenizer"] = self.tokenizer
+        if isinstance(self.fitted, BagClassifier):
+            return FitAtOnce(self.fitted, examples, fit, **options)
         synonyms = None
         if fit.synonym_rate:
             synonyms = synonym_table(WordVectors.load(fit.vectors), self.tokenizer)
-        return make_trainer(self.model, *parts, fit, synonyms, tokenizer=self.tokenizer, **options)
+        others = self.encode(validation[0]), self.encode_labels(validation[1])
+        return make_trainer(self.fitted, examples, others, fit, synonyms, **options)
 
     # Using.
 
@@ -126,7 +122,7 @@ class TextClassifier:
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities, float32 (texts, classes): they sum to 1, or are each label's own (multi-label)."""
-        return self._fitted().predict_proba(self.encode(texts))
+        return self.fitted.predict_proba(self.encode(texts))
 
     def evaluate(self, texts: Sequence[str], labels: Sequence[Label]) -> ClassifierEvaluation:
         """Accuracy, F1 and confusions on texts whose labels are known. Raises DataError for labels never seen."""
@@ -142,8 +138,8 @@ class TextClassifier:
         return [self.labels[i] for i in probabilities.argmax(1)]
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The token ids of each text, cut to max_length for a neural body. Raises UserError for an empty text."""
-        limit = None if self._fitted().is_bag else self.config.max_length
+        """The token ids of each text, cut to as many as the model reads. Raises UserError for an empty text."""
+        limit = self.fitted.max_tokens
         return [self._encode(text, number)[:limit] for number, text in enumerate(texts, 1)]
 
     def encode_labels(self, labels: Sequence[Label]) -> np.ndarray:
@@ -157,7 +153,9 @@ class TextClassifier:
             raise UserError(f"text {number} is empty: {text[:40]!r} has nothing to classify")
         return ids
 
-    def _fitted(self) -> ClassifierModel:
+    @property
+    def fitted(self) -> ClassifierModel:
+        """The model. Raises UserError before there is one."""
         if self.model is None:
             raise UserError("this classifier has learnt nothing yet: call fit, or load a saved one")
         return self.model
@@ -166,7 +164,7 @@ class TextClassifier:
 
     def save(self, directory: str | Path, state: dict | None = None) -> None:
         """Write a checkpoint (see models/weights/checkpoint.py), with JSON values for its state."""
-        save_checkpoint(directory, self._fitted(), self.tokenizer, state=state)
+        save_checkpoint(directory, self.fitted, self.tokenizer, state=state)
 
     @classmethod
     def load(cls, directory: str | Path) -> "TextClassifier":
@@ -174,10 +172,15 @@ class TextClassifier:
         return cls.of_checkpoint(load_checkpoint(directory, "classifier", with_optimizer=False))
 
     @classmethod
-    def of_checkpoint(cls, checkpoint) -> "TextClassifier":
+    def of_checkpoint(cls, checkpoint: Checkpoint) -> "TextClassifier":
         """The classifier in a checkpoint that has been read."""
-        classifier = cls(checkpoint.config)
-        classifier.tokenizer, classifier.model = checkpoint.tokenizer, checkpoint.model
+        return cls.of_parts(checkpoint.model, checkpoint.tokenizer)
+
+    @classmethod
+    def of_parts(cls, model: ClassifierModel, tokenizer: Tokenizer) -> "TextClassifier":
+        """The classifier of a model and its tokenizer."""
+        classifier = cls(model.config)
+        classifier.tokenizer, classifier.model = tokenizer, model
         return classifier
 
 

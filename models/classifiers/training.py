@@ -1,19 +1,24 @@
 """How a neural body is taught: epochs over the texts until the validation loss no longer falls."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 from models.classifiers.batches import TextBatches, batches_by_length
 from models.classifiers.class_weights import class_weights
-from models.classifiers.model import AT_ONCE, ClassifierModel
+from models.classifiers.model import AT_ONCE, BagClassifier, ClassifierModel
 from models.errors import UserError
-from models.placement import tensors_for
 from models.text.augmentation import Change, augmentation
+from models.text.batching import tensors_for
+from models.text.tokenizer import Tokenizer
+from models.training.loop import Result
 from models.training.trainer import TrainConfig, Trainer
+from models.weights.checkpoint import Checkpoint, save_checkpoint
 from nn import functional as F
 
 MIN_LEARNING_RATE = 0.1  # of the learning rate, where the cosine ends
@@ -75,7 +80,7 @@ def make_trainer(
     fit: FitConfig,
     synonyms: np.ndarray | None = None,
     extra: dict | None = None,
-    **options,
+    **options: Any,
 ) -> Trainer:
     """A Trainer that evaluates and saves once an epoch.
 
@@ -113,6 +118,47 @@ def make_trainer(
         extra={"training": asdict(fit)} | (extra or {}),
         **options,
     )
+
+
+class FitAtOnce:
+    """In a Trainer's place for a body that counts words: it is fitted to all texts at once, without steps.
+
+    examples               the token ids of the texts, and their targets
+    tokenizer, directory   saved together with the model, and where; no directory, no checkpoint
+    extra                  the checkpoint's state
+    """
+
+    steps = step = 0
+
+    def __init__(
+        self,
+        model: BagClassifier,
+        examples: tuple[Sequence[np.ndarray], np.ndarray],
+        fit: FitConfig,
+        *,
+        tokenizer: Tokenizer | None = None,
+        directory: str | os.PathLike | None = None,
+        extra: dict | None = None,
+        log: str | os.PathLike | None = None,
+        quiet: bool = True,
+    ):
+        self.model, self.examples, self.fit = model, examples, fit
+        self.tokenizer, self.directory, self.extra = tokenizer, directory, extra
+
+    def run(self) -> Result:
+        """Fit the body, and save it if there is a directory."""
+        sequences, targets = self.examples
+        weights = class_weights(self.fit.class_weight, targets, self.model.config.labels)
+        self.model.body.fit(sequences, targets, weights, self.fit.seed)
+        if self.directory:
+            save_checkpoint(self.directory, self.model, self.tokenizer, state=self.extra)
+        return Result(step=0, loss=None, val_loss=None, signal=None)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Raises UserError: there is nothing between the beginning and the end."""
+        raise UserError(
+            f"{self.directory} holds a {self.model.config.body}: it is fitted in one go, and there is nothing to resume"
+        )
 
 
 class Loss:

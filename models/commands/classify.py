@@ -7,9 +7,10 @@ minigrad classify runs/topics texts.txt --json
 from json import dumps
 from pathlib import Path
 
-from models.classifiers.text_classifier import TextClassifier
 from models.errors import UserError
+from models.tasks.table import TASKS
 from models.text.files import read_text
+from models.weights.checkpoint import load_checkpoint
 
 SHOWN = 5  # labels of a text, the likeliest
 
@@ -30,11 +31,10 @@ def classify(directory: Path, text: str, /, json: bool = False) -> None:
         text: The text itself, or a UTF-8 text file with one text a line.
         json: Print one JSON object a text, with all probabilities.
     """
-    classifier = TextClassifier.load(directory)
+    checkpoint = load_checkpoint(directory, "classifier", with_optimizer=False)
     texts = _texts(text)
-    probabilities = classifier.predict_proba(texts)
-    for text, label, row in zip(texts, classifier.decide(probabilities), probabilities, strict=True):
-        likeliest = sorted(zip(classifier.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])
+    for text, (label, probabilities) in zip(texts, TASKS["classification"].predict(checkpoint, texts), strict=True):
+        likeliest = sorted(probabilities.items(), key=lambda pair: -pair[1])
         if json:
             shown = {name: round(p, 6) for name, p in likeliest}
             print(dumps({"text": text, "label": label, "probabilities": shown}, ensure_ascii=False))

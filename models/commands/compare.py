@@ -14,7 +14,7 @@ from models.classifiers.training import FitConfig
 from models.configuration import parse_flags, read_toml
 from models.errors import UserError
 from models.tasks.classification import ClassifierRun
-from models.tasks.run import use_device
+from models.tasks.settings import use_device
 
 
 @dataclass

@@ -13,8 +13,9 @@ from pathlib import Path
 from models.errors import UserError
 from models.generation.generate import generate
 from models.gpt import GPTConfig
-from models.tasks.language import LanguageRun, prepare
-from models.tasks.run import finish, started_with
+from models.tasks.base import prepare
+from models.tasks.language import LanguageModelling, LanguageRun
+from models.tasks.settings import finish, started_with
 from models.text.sources import corpora
 from models.training.progress import duration
 from models.training.trainer import TrainConfig, Trainer
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
         print(f"{run.out} holds a demo that was interrupted: it goes on after step {checkpoint.state['step']}")
     else:
         training = _plan(run, arguments.minutes * 60)
-    trainer = prepare("gpt", run, MODEL, training, checkpoint)
+    trainer = _trainer(run, training, checkpoint)
     trainer.extra["demo"] = True
     _introduce(trainer)
     started = time.monotonic()
@@ -79,7 +80,7 @@ def _earlier(out: Path) -> Checkpoint | None:
 def _plan(run: LanguageRun, seconds: float) -> TrainConfig:
     """Settings for as many steps as fit into the time, measured with a few steps that are thrown away."""
     print("compiling the kernels and measuring this machine ...", flush=True)
-    trainer = prepare("gpt", dataclasses.replace(run, out=None, log=None), MODEL, TRAINING)
+    trainer = _trainer(dataclasses.replace(run, out=None, log=None), TRAINING)
     trainer.eval_every, trainer.sample, trainer.quiet = 0, None, True
 
     def seconds_a_step(steps: int) -> float:
@@ -105,6 +106,11 @@ def _plan(run: LanguageRun, seconds: float) -> TrainConfig:
         save_every=tenth,
         sample_every=math.ceil(steps / 4),
     )
+
+
+def _trainer(run: LanguageRun, training: TrainConfig, checkpoint: Checkpoint | None = None) -> Trainer:
+    sections = {"run": run, "model": MODEL, "training": training}
+    return prepare(LanguageModelling(), "gpt", sections, checkpoint)[1]
 
 
 def _introduce(trainer: Trainer) -> None:

@@ -6,9 +6,12 @@ minigrad generate runs/play --prompt "ROMEO:" --max-tokens 500 --temperature 0.8
 from pathlib import Path
 from typing import Literal
 
+from models.configuration import choose_device
 from models.errors import UserError
 from models.generation.generate import generate, generate_samples
-from models.placement import choose_device
+from models.generation.language_model import LanguageModel
+from models.registry import name_of
+from models.tasks.table import task_of_checkpoint
 from models.weights.checkpoint import load_checkpoint
 
 
@@ -54,10 +57,9 @@ def write(
     checkpoint = load_checkpoint(directory, with_optimizer=False)
     if checkpoint.tokenizer is None:
         raise UserError(f"{directory} was saved without a tokenizer: it cannot write text")
-    if hasattr(checkpoint.model, "vectors"):
-        raise UserError(
-            f"{directory} holds word vectors, which write no text: try `minigrad neighbors {directory} WORD`"
-        )
+    if not isinstance(checkpoint.model, LanguageModel):
+        usage = task_of_checkpoint(checkpoint).usage.format(out=directory)
+        raise UserError(f"{directory} holds a {name_of(checkpoint.model)}, which writes no text: try {usage}")
     model, tokenizer = checkpoint.model.to(choose_device(device)), checkpoint.tokenizer
     options = {
         "max_tokens": max_tokens,

@@ -18,7 +18,7 @@ import minigrad as mg
 from minigrad.tensor import to_numpy
 from models.errors import UserError
 from models.generation.sampling import Sampling
-from models.placement import tensors_for
+from models.text.batching import tensors_for
 from models.text.files import DataError
 from models.text.tokenizer import StreamDecoder, Tokenizer
 

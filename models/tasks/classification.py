@@ -1,4 +1,4 @@
-"""How a text classifier is taught and judged, on a labelled data set or a file with columns of texts and labels.
+"""Classification: one or several labels for a text, on a data set or a file with columns of texts and labels.
 
 minigrad train classifier --data reuters-r8 --body textcnn --out runs/topics
 minigrad train classifier --data reviews.csv --text-column review --label-column stars --body bilstm
@@ -7,21 +7,30 @@ minigrad eval runs/topics
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
+
+import nn
 from minigrad.kernels.ahead import compile_ahead
 from models.classifiers.config import ClassifierConfig
 from models.classifiers.text_classifier import TextClassifier
 from models.classifiers.training import FitConfig
 from models.errors import UserError
 from models.metrics import draw_confusion_matrix
-from models.tasks.run import RunOptions, exit_code, finish, read_settings, unchanged_digest, use_device
+from models.registry import Architecture
+from models.tasks.base import Job, Task
+from models.tasks.settings import EvaluationOptions, RunOptions, recorded
 from models.text.sources import datasets
 from models.text.sources.datasets import Dataset
-from models.weights.checkpoint import load_checkpoint
+from models.text.sources.labelled import Example, Label
+from models.text.tokenizer import Tokenizer
+from models.training.loop import Teacher
+from models.weights.checkpoint import Checkpoint
 
 
 @dataclass
@@ -47,120 +56,126 @@ class ClassifierRun(RunOptions):
         return datasets.load(self.data, self.split_seed, *columns)
 
 
-def train(name: str, flags: list[str]) -> int:
-    """Run `minigrad train classifier ...`. Returns 0, or 128 + the signal's number if one ended it early."""
-    defaults = {"run": ClassifierRun(), "model": ClassifierConfig(), "training": FitConfig()}
+@dataclass
+class ClassifierEvaluationOptions(EvaluationOptions):
+    """Accuracy, F1 and confusions."""
+
+    data: str | None = None
+    """A labelled data set or file with the columns it was trained on; the one itself, if not given."""
+    split: Literal["test", "validation", "train"] = "test"
+    """The part of the data to classify."""
+
+
+class Prediction(NamedTuple):
+    """What a classifier makes of a text: its label (or labels), and the probability of each that there is."""
+
+    label: Label
+    probabilities: dict[str, float]
+
+
+class Classification(Task):
+    """Cross-entropy of the labels; bodies that count words are fitted to all texts at once."""
+
+    name = "classification"
+    options = ClassifierRun
+    training = FitConfig
+    evaluation = ClassifierEvaluationOptions
     hidden = ("vocab_size", "labels", "multi_label")
-    sections, checkpoint = read_settings(name, flags, defaults, "Train a text classifier.", hidden)
-    run, config, fit = sections["run"], sections["model"], sections["training"]
-    device = use_device(run)
-    data = run.load()
-    parts = [data.train, data.validation, data.test]
-    digest = unchanged_digest(run, dumps(parts, ensure_ascii=False), checkpoint)
-    texts, labels = columns(data.train)
+    loss_label = "cross-entropy (nats per text)"
+    description = "Train a text {name}."
+    usage = 'minigrad classify {out} "..."   minigrad eval {out}'
 
-    if checkpoint:
-        classifier = TextClassifier.of_checkpoint(checkpoint)
-        if classifier.model.is_bag:
-            raise UserError(f"{run.out} holds a {config.body}: it is fitted in one go, and there is nothing to resume")
-    else:
+    def warm_up(self, config: ClassifierConfig) -> None:
+        """The Transformer's kernels."""
+        if config.body == "transformer":
+            compile_ahead()
+
+    def read(self, run: ClassifierRun) -> Dataset:
+        """Texts and labels in three parts."""
+        return run.load()
+
+    def fingerprint(self, data: Dataset) -> str:
+        """All texts and labels."""
+        return dumps([data.train, data.validation, data.test], ensure_ascii=False)
+
+    def build(
+        self, architecture: Architecture, config: ClassifierConfig, run: ClassifierRun, data: Dataset
+    ) -> tuple[nn.Module, Tokenizer]:
+        """A tokenizer of the training texts, and a model of their labels."""
         classifier = TextClassifier(config)
-        classifier.build(texts, labels, fit.seed)
-    model = classifier.model.to(device)
-    print(
-        f"{config.body} on {len(texts):,} texts of {run.data} with {len(data.labels)} labels, "
-        f"{classifier.config.vocab_size:,} {type(classifier.tokenizer).type} tokens",
-        flush=True,
-    )
-    if model.is_bag:
-        classifier.fit_bag(texts, labels, fit)
-        classifier.save(run.out, run.record(digest))
-        print(f"{model.size:,} numbers learnt; checkpoint {run.out}")
-        _print_validation(classifier, data, run)
-        return 0
+        classifier.build(*columns(data.train))
+        return classifier.fitted, classifier.tokenizer
 
-    if config.body == "transformer":
-        compile_ahead()
-    trainer = classifier.trainer(
-        (texts, labels),
-        columns(data.validation),
-        fit,
-        directory=run.out,
-        log=run.log,
-        extra=run.record(digest),
-    )
-    if checkpoint:
-        trainer.resume(checkpoint)
-    print(f"{model.size:,} parameters, up to {trainer.steps} steps in {fit.epochs} epochs", flush=True)
-    result = trainer.run()
-    finish(run, result, "cross-entropy (nats per text)")
-    if not result.signal:
-        _print_validation(classifier, data, run)
-    return exit_code(result)
+    def trainer(self, job: Job, **options: Any) -> Teacher:
+        """One that evaluates and saves once an epoch; or what fits a body in one go."""
+        classifier = TextClassifier.of_parts(job.model, options.pop("tokenizer"))
+        return classifier.trainer(columns(job.data.train), columns(job.data.validation), job.training, **options)
 
-
-def evaluate(argv: list[str]) -> int:
-    """Run `minigrad eval DIR ...` for a classifier."""
-    import tyro
-
-    tyro.cli(report, args=argv, prog="minigrad eval")
-    return 0
-
-
-def report(
-    directory: Path,
-    /,
-    data: str | None = None,
-    split: Literal["test", "validation", "train"] = "test",
-    json: bool = False,
-) -> None:
-    """Accuracy, F1 and, as a picture in the checkpoint's directory, the confusions of a classifier.
-
-    Args:
-        directory: A checkpoint, as `minigrad train classifier` makes them.
-        data: A labelled data set or file with the columns it was trained on; the one itself, if not given.
-        split: The part of the data to classify.
-        json: Print one JSON object.
-    """
-    checkpoint = load_checkpoint(directory, "classifier", with_optimizer=False)
-    kept = {name: value for name, value in checkpoint.state.get("run", {}).items() if name != "sha256"}
-    if data:
-        kept["data"] = data
-    if "data" not in kept:
-        raise UserError(f"{directory} does not say what it was trained on: name a data set with --data")
-    part = getattr(ClassifierRun(**kept).load(), split)
-    result = TextClassifier.of_checkpoint(checkpoint).evaluate(*columns(part))
-    picture = None
-    if result.confusion is not None:
-        title = f"{directory.name}: {result.texts:,} {split} texts of {kept['data']}"
-        picture = draw_confusion_matrix(
-            result.confusion, list(result.labels), directory / f"confusion-{split}.png", title
+    def introduction(self, job: Job, loop: Teacher) -> str:
+        """How many texts and labels there are, and what is to learn them."""
+        config = job.model.config
+        effort = f"\n{job.model.size:,} parameters, up to {loop.steps} steps in {job.training.epochs} epochs"
+        return (
+            f"{config.body} on {len(job.data.train):,} texts of {job.run.data} with {len(job.data.labels)} labels, "
+            f"{config.vocab_size:,} {job.tokenizer.type} tokens{effort if loop.steps else ''}"
         )
-    if json:
-        found = dataclasses.asdict(result) | {"confusion": None if picture is None else result.confusion.tolist()}
-        print(dumps({"data": kept["data"], "split": split} | found, ensure_ascii=False))
-        return
-    print(
-        f"{result.texts:,} {split} texts of {kept['data']}: accuracy {result.accuracy:.4f}, "
-        f"macro-F1 {result.macro_f1:.4f}, micro-F1 {result.micro_f1:.4f}\n"
-    )
-    width = max(map(len, result.labels))
-    print(f"{'':{width}}  precision  recall     F1  texts")
-    for label, row in result.labels.items():
-        print(f"{label:{width}}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}  {row['texts']:5,}")
-    if picture:
-        print(f"\nconfusion matrix {picture}")
+
+    def conclusion(self, job: Job) -> str:
+        """How good it is on the validation texts."""
+        classifier = TextClassifier.of_parts(job.model, job.tokenizer)
+        report = classifier.evaluate(*columns(job.data.validation))
+        return (
+            f"{job.model.size:,} numbers learnt; on {len(job.data.validation):,} validation texts: accuracy "
+            f"{report.accuracy:.3f}, macro-F1 {report.macro_f1:.3f}\n{super().conclusion(job)}"
+        )
+
+    def evaluate(self, checkpoint: Checkpoint, options: ClassifierEvaluationOptions) -> dict:
+        """The fields of a ClassifierEvaluation, with the data's name and the part of it."""
+        kept = recorded(checkpoint)
+        if options.data:
+            kept["data"] = options.data
+        if "data" not in kept:
+            raise UserError("the checkpoint does not say what it was trained on: name a data set with --data")
+        part = getattr(ClassifierRun(**kept).load(), options.split)
+        found = dataclasses.asdict(TextClassifier.of_checkpoint(checkpoint).evaluate(*columns(part)))
+        if found["confusion"] is not None:
+            found["confusion"] = found["confusion"].tolist()
+        return {"data": kept["data"], "split": options.split} | found
+
+    def table(self, found: dict) -> str:
+        """The scores of all texts, then those of each label."""
+        lines = [
+            f"{found['texts']:,} {found['split']} texts of {found['data']}: accuracy {found['accuracy']:.4f}, "
+            f"macro-F1 {found['macro_f1']:.4f}, micro-F1 {found['micro_f1']:.4f}\n"
+        ]
+        width = max(map(len, found["labels"]))
+        lines.append(f"{'':{width}}  precision  recall     F1  texts")
+        for label, row in found["labels"].items():
+            scores = f"{row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}  {row['texts']:5,}"
+            lines.append(f"{label:{width}}  {scores}")
+        return "\n".join(lines)
+
+    def pictures(self, found: dict, directory: Path) -> dict[str, Path]:
+        """The confusions, where a text has one label."""
+        if found["confusion"] is None:
+            return {}
+        title = f"{directory.name}: {found['texts']:,} {found['split']} texts of {found['data']}"
+        path = directory / f"confusion-{found['split']}.png"
+        return {
+            "confusion matrix": draw_confusion_matrix(np.array(found["confusion"]), list(found["labels"]), path, title)
+        }
+
+    def predict(self, checkpoint: Checkpoint, texts: Sequence[str]) -> list[Prediction]:
+        """The label of each text and all probabilities."""
+        classifier = TextClassifier.of_checkpoint(checkpoint)
+        probabilities = classifier.predict_proba(texts)
+        return [
+            Prediction(label, dict(zip(classifier.labels, row.tolist(), strict=True)))
+            for label, row in zip(classifier.decide(probabilities), probabilities, strict=True)
+        ]
 
 
-def columns(examples: list) -> tuple[list, list]:
+def columns(examples: list[Example]) -> tuple[list[str], list[Label]]:
     """Pairs (text, label) as texts and labels."""
     texts, labels = zip(*examples, strict=True)
     return list(texts), list(labels)
-
-
-def _print_validation(classifier: TextClassifier, data: Dataset, run: ClassifierRun) -> None:
-    report = classifier.evaluate(*columns(data.validation))
-    print(
-        f"on {len(data.validation):,} validation texts: accuracy {report.accuracy:.3f}, macro-F1 {report.macro_f1:.3f}"
-    )
-    print(f'try: minigrad classify {run.out} "..."   minigrad eval {run.out}')

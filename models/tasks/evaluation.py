@@ -8,9 +8,8 @@ import numpy as np
 
 import minigrad as mg
 from models.metrics import perplexity
-from models.placement import tensors_for
 from models.tasks.reading import loss_function, whole_text
-from models.text.batching import count_targets
+from models.text.batching import count_targets, tensors_for
 from models.text.tokenizer import Tokenizer
 
 

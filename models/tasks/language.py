@@ -1,31 +1,35 @@
-"""How a language model is taught to guess the next token of a text.
+"""Language modelling: guess the next token of a text.
 
 minigrad train gpt --data shakespeare --out runs/play --num-layers 6 --steps 5000
 minigrad train gpt --out runs/play --resume
+minigrad eval runs/play
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-import minigrad as mg
+import numpy as np
+
+import nn
 from minigrad.kernels.ahead import compile_ahead
-from models import registry
+from models.configuration import choose_device
 from models.errors import UserError
 from models.generation.generate import generate_text, start_id
+from models.registry import Architecture
+from models.tasks.base import Job, Task
+from models.tasks.evaluation import evaluate
 from models.tasks.reading import loss_function, training_batches, validation_batches
-from models.tasks.run import RunOptions, exit_code, finish, read_settings, unchanged_digest, use_device
+from models.tasks.settings import RunOptions, TextEvaluation, recorded
 from models.text.batching import train_val_split
 from models.text.sources import corpora
+from models.text.tokenizer import Tokenizer
 from models.text.tokenizers import TOKENIZERS
-from models.training.trainer import TrainConfig, Trainer
+from models.training.trainer import Batch, Batches, Loss
 from models.weights.checkpoint import Checkpoint
 
 SAMPLE_TOKENS = 200
-TRAINING = {
-    "gpt": TrainConfig(),
-    "rnn": TrainConfig(batch_size=50, learning_rate=2e-3),
-}
 
 
 @dataclass
@@ -39,78 +43,96 @@ class LanguageRun(RunOptions):
 
     fixed: ClassVar[tuple[str, ...]] = ("tokenizer", "max_vocab")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_vocab < 0 or self.max_vocab == 1:
             raise UserError(f"max_vocab={self.max_vocab}: expected 2 tokens or more, or 0 for no limit")
         if self.max_vocab and self.tokenizer == "byte":
-            raise UserError("max_vocab has no meaning for bytes, of which there are 256: leave it away")
+            raise UserError("max_vocab has no meaning for bytes, of which there are 256: leave it out")
 
 
-def train(name: str, flags: list[str]) -> int:
-    """Run `minigrad train NAME ...`. Returns 0, or 128 + the signal's number if one ended it early."""
-    defaults = {
-        "run": LanguageRun(),
-        "model": registry.architecture(name).config.preset("nano"),
-        "training": TRAINING[name],
-    }
-    sections, checkpoint = read_settings(name, flags, defaults, f"Train a {name} on a text.", hidden=("vocab_size",))
-    run, training = sections["run"], sections["training"]
-    trainer = prepare(name, run, sections["model"], training, checkpoint)
-    started_at = f", from step {trainer.step}" if checkpoint else ""
-    print(
-        f"{name} with {trainer.model.num_parameters():,} parameters, on {run.data}, {training.steps} steps{started_at}",
-        flush=True,
-    )
-    result = trainer.run()
-    finish(run, result)
-    if not result.signal:
-        print(f'try: minigrad generate {run.out} --prompt "..."   minigrad eval {run.out}')
-    return exit_code(result)
+@dataclass
+class LanguageEvaluation(TextEvaluation):
+    """Loss, perplexity and bits per character, over every token of a text once."""
+
+    split: Literal["val", "train", "all"] = "val"
+    """The part to predict: the last tenth (val), which training leaves out, the rest (train), or all."""
+    batch_size: int = 16
+    """Windows that are predicted at once."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UserError(f"--batch-size {self.batch_size}: expected at least 1")
 
 
-def prepare(
-    name: str, run: LanguageRun, config, training: TrainConfig, checkpoint: Checkpoint | None = None
-) -> Trainer:
-    """A Trainer for a language model on a text, from the start or from a checkpoint.
+class LanguageModelling(Task):
+    """The mean cross-entropy of each token of a text, given those before it. Models: see LanguageModel."""
 
-    Raises UserError or DataError for a text that cannot be had or has changed, and for a missing GPU.
-    """
-    device = use_device(run)
-    if device == "cpu":
+    name = "language"
+    options = LanguageRun
+    evaluation = LanguageEvaluation
+    description = "Train a {name} on a text."
+    usage = 'minigrad generate {out} --prompt "..."   minigrad eval {out}'
+
+    def warm_up(self, config: Any) -> None:
+        """The Transformer's kernels."""
         compile_ahead()
-    text = corpora.text(run.data)
-    digest = unchanged_digest(run, text, checkpoint)
-    mg.manual_seed(training.seed)
-    if checkpoint:
-        model, tokenizer, config = checkpoint.model, checkpoint.tokenizer, checkpoint.config
-    else:
+
+    def read(self, run: LanguageRun) -> str:
+        """The text."""
+        return corpora.text(run.data)
+
+    def build(
+        self, architecture: Architecture, config: Any, run: LanguageRun, data: str
+    ) -> tuple[nn.Module, Tokenizer]:
+        """A tokenizer of the text, and a model of as many tokens."""
         limit = {"max_size": run.max_vocab} if run.max_vocab else {}
-        tokenizer = TOKENIZERS[run.tokenizer].from_text(text, **limit)
-        config = dataclasses.replace(config, vocab_size=tokenizer.vocab_size)
-        model = registry.architecture(name).model(config)
-    model.to(device)
-    train_ids, val_ids = train_val_split(tokenizer.encode(text))
-    trainer = Trainer(
-        model,
-        training_batches(model, train_ids, training.batch_size, training.seed),
-        training,
-        validation=validation_batches(model, val_ids, training.batch_size, training.eval_batches),
-        loss=loss_function(model),
-        tokenizer=tokenizer,
-        directory=run.out,
-        log=run.log,
-        sample=lambda: generate_text(
-            model, tokenizer, _opening(tokenizer, text), max_tokens=SAMPLE_TOKENS, temperature=0.8, seed=training.seed
-        ),
-        extra=run.record(digest),
-    )
-    if checkpoint:
-        trainer.resume(checkpoint)
-    return trainer
+        tokenizer = TOKENIZERS[run.tokenizer].from_text(data, **limit)
+        return architecture.model(dataclasses.replace(config, vocab_size=tokenizer.vocab_size)), tokenizer
+
+    def encode(self, data: str, model: Any, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+        """The ids to train and to validate on."""
+        return train_val_split(tokenizer.encode(data))
+
+    def batches(self, job: Job) -> Batches:
+        """Windows or streams of the first nine tenths of the text."""
+        return training_batches(job.model, job.examples[0], job.training.batch_size, job.training.seed)
+
+    def validation(self, job: Job) -> list[Batch]:
+        """Of the last tenth."""
+        return validation_batches(job.model, job.examples[1], job.training.batch_size, job.training.eval_batches)
+
+    def loss(self, job: Job) -> Loss:
+        """The next token's, with a state that is carried along where the model has one."""
+        return loss_function(job.model)
+
+    def sample(self, job: Job) -> Callable[[], str]:
+        """What the model writes."""
+        opening = _opening(job.tokenizer, job.data)
+        options = {"max_tokens": SAMPLE_TOKENS, "temperature": 0.8, "seed": job.training.seed}
+        return lambda: generate_text(job.model, job.tokenizer, opening, **options)
+
+    def evaluate(self, checkpoint: Checkpoint, options: LanguageEvaluation) -> dict:
+        """The fields of an Evaluation, with the data's name and the part of it."""
+        if checkpoint.tokenizer is None:
+            raise UserError("the checkpoint was saved without a tokenizer: it cannot read text")
+        data = options.data or recorded(checkpoint).get("data")
+        if data is None:
+            raise UserError("the checkpoint does not say what it was trained on: name a text with --data")
+        ids = checkpoint.tokenizer.encode(corpora.text(data))
+        if options.split != "all":
+            training, validation = train_val_split(ids)  # as in training
+            ids = validation if options.split == "val" else training
+        model = checkpoint.model.to(choose_device(options.device))
+        found = evaluate(model, checkpoint.tokenizer, ids, options.batch_size)
+        return {"data": data, "split": options.split} | dataclasses.asdict(found)
+
+    def predict(self, checkpoint: Checkpoint, texts: Sequence[str]) -> list[str]:
+        """How each text goes on, with the likeliest token each time."""
+        return [generate_text(checkpoint.model, checkpoint.tokenizer, text, temperature=0.0) for text in texts]
 
 
-def _opening(tokenizer, text: str) -> str:
+def _opening(tokenizer: Tokenizer, text: str) -> str:
     """What a sample goes on from: nothing where that will do, the text's first character where lines never end."""
     try:
         start_id(tokenizer)

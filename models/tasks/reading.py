@@ -1,35 +1,36 @@
-"""How each kind of language model reads a text: its batches, and the loss of one.
+"""How a language model reads a text: its batches, and the loss of one.
 
-A GPT reads windows that stand for themselves, an RNNGenerator streams in which each window goes on from
-the state that the last one left.
+A model with a context limit reads windows that stand for themselves, one that carries a state reads streams in which
+each window goes on from the state that the last one left (see generation/language_model.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
 
-from models.rnn import CarriedState, RNNGenerator
+from models.generation.language_model import LanguageModel
+from models.rnn import CarriedState
 from models.text.batching import StreamBatches, TokenBatches, evaluation_batches, stream_evaluation_batches
-from models.training.trainer import next_token_loss
+from models.training.trainer import Batch, Batches, Loss, next_token_loss
 
 
-def training_batches(model, ids: np.ndarray, batch_size: int, seed: int) -> Iterator:
-    """Endless batches to train on. Raises DataError for a text that is too short."""
-    if isinstance(model, RNNGenerator):
+def training_batches(model: LanguageModel, ids: np.ndarray, batch_size: int, seed: int) -> Batches:
+    """Endless batches of ids (tokens,) to train on. Raises DataError for a text that is too short."""
+    if _carries_state(model):
         return StreamBatches(ids, batch_size, model.config.context_length)
     return TokenBatches(ids, batch_size, model.config.context_length, seed)
 
 
-def whole_text(model, ids: np.ndarray, batch_size: int) -> Iterator[tuple]:
+def whole_text(model: LanguageModel, ids: np.ndarray, batch_size: int) -> Iterator[Batch]:
     """Batches in which every token but the first is a target once. Raises DataError for less than two tokens."""
-    batches = stream_evaluation_batches if isinstance(model, RNNGenerator) else evaluation_batches
+    batches = stream_evaluation_batches if _carries_state(model) else evaluation_batches
     return batches(ids, batch_size, model.config.context_length)
 
 
-def validation_batches(model, ids: np.ndarray, batch_size: int, count: int) -> list[tuple]:
+def validation_batches(model: LanguageModel, ids: np.ndarray, batch_size: int, count: int) -> list[Batch]:
     """`count` batches to evaluate on again and again, or the whole text if it is no longer, or count is 0."""
-    if isinstance(model, RNNGenerator):  # the beginning of every stream
+    if _carries_state(model):  # the beginning of every stream
         return list(islice(whole_text(model, ids, batch_size), count or None))
     context_length = model.config.context_length
     if count == 0 or len(ids) <= count * batch_size * context_length:
@@ -38,6 +39,10 @@ def validation_batches(model, ids: np.ndarray, batch_size: int, count: int) -> l
     return [next(batches) for _ in range(count)]
 
 
-def loss_function(model) -> Callable:
+def loss_function(model: LanguageModel) -> Loss:
     """loss(model, batch) for these batches, in their order."""
-    return CarriedState() if isinstance(model, RNNGenerator) else next_token_loss
+    return CarriedState() if _carries_state(model) else next_token_loss
+
+
+def _carries_state(model: LanguageModel) -> bool:
+    return model.context_limit is None

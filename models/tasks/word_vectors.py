@@ -1,26 +1,30 @@
-"""How word vectors are taught: word2vec and GloVe.
+"""Word vectors: word2vec predicts words from their neighbours, GloVe how often words meet.
 
 minigrad train word2vec --data shakespeare,lee --out runs/words --architecture cbow --epochs 10
 minigrad train glove --data shakespeare --out runs/glove --x-max 10
+minigrad eval runs/words
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
-import minigrad as mg
-from models.configuration import Sections
+import nn
 from models.errors import UserError
-from models.glove import GloVe, GloVeConfig, GloVeTrainer, GloVeTraining
-from models.tasks.run import RunOptions, exit_code, finish, read_settings, unchanged_digest, use_device
+from models.glove import GloVe, GloVeTrainer, GloVeTraining
+from models.registry import Architecture
+from models.tasks.base import Job, Task
+from models.tasks.settings import RunOptions
 from models.text.sources import corpora
 from models.text.tokenizers import WordTokenizer
-from models.training.loop import Loop
+from models.training.loop import Loop, Teacher
+from models.vectors.evaluation import evaluate_vectors
 from models.vectors.phrases import join_phrases
 from models.vectors.vocabulary import EncodedText, Vocabulary, split_sentences
 from models.vectors.word_vectors import WordVectors
-from models.word2vec import Word2Vec, Word2VecConfig, Word2VecTrainer, Word2VecTraining
+from models.weights.checkpoint import Checkpoint
+from models.word2vec import Word2Vec, Word2VecTrainer, Word2VecTraining
 
 ENGINE_BATCH = 256
 SHOWN = 4  # words whose neighbours are printed at the end
@@ -40,10 +44,12 @@ class VectorRun(RunOptions):
     """How pairs are scored."""
     engine: bool = False
     """Teach it through the engine, in batches: to be read, not to be waited for."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Word vectors are trained on the CPU."""
 
     fixed: ClassVar[tuple[str, ...]] = ("min_count", "phrases", "phrase_scoring", "engine")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_count < 1:
             raise UserError(f"min_count={self.min_count}: expected a whole number above 0")
@@ -51,83 +57,145 @@ class VectorRun(RunOptions):
             raise UserError(f"phrases={self.phrases}: expected a number, 0 or above")
 
 
-def train_word2vec(name: str, flags: list[str]) -> int:
-    """Run `minigrad train word2vec ...`. Returns 0, or 128 + the signal's number if one ended it early."""
-    sections = {"model": Word2VecConfig(vocab_size=2), "training": Word2VecTraining()}
+class Texts(NamedTuple):
+    """Texts as they were read, their words, and their sentences as ids."""
 
-    def prepare(run: VectorRun, config, training, vocabulary: Vocabulary, text: EncodedText, checkpoint):
-        model = checkpoint.model if checkpoint else Word2Vec(config, vocabulary.counts)
-        if run.engine:
-            return Word2VecTrainer(model, vocabulary, text, training, ENGINE_BATCH)
-        from models.vectors.hogwild import HogwildTrainer
-
-        return HogwildTrainer(model, vocabulary, text, training)
-
-    return _train(name, flags, sections, prepare, "loss (nats per example)")
+    text: str
+    vocabulary: Vocabulary
+    encoded: EncodedText
 
 
-def train_glove(name: str, flags: list[str]) -> int:
-    """Run `minigrad train glove ...`. Returns 0, or 128 + the signal's number if one ended it early."""
-    sections = {"model": GloVeConfig(vocab_size=2), "training": GloVeTraining()}
+class WordVectorTask(Task):
+    """What learning word vectors has in common; a subclass gives the learner, which goes through the texts itself."""
 
-    def prepare(run: VectorRun, config, training, vocabulary: Vocabulary, text: EncodedText, checkpoint):
+    options = VectorRun
+    hidden = ("vocab_size", "device")
+    description = "Train {name} word vectors on texts. They are trained on the CPU."
+    usage = "minigrad neighbors {out} WORD ...   minigrad eval {out}"
+
+    def read(self, run: VectorRun) -> Texts:
+        """The texts, with their phrases joined if the run asks for it."""
+        text = read_texts(run.data)
+        sentences = split_sentences(text)
+        if run.phrases:
+            sentences = join_phrases(sentences, run.phrases, run.min_count, run.phrase_scoring)
+        vocabulary = Vocabulary.from_sentences(sentences, run.min_count)
+        return Texts(text, vocabulary, vocabulary.encode(sentences))
+
+    def fingerprint(self, data: Texts) -> str:
+        """The text."""
+        return data.text
+
+    def build(self, architecture: Architecture, config: Any, run: VectorRun, data: Texts) -> tuple[Any, WordTokenizer]:
+        """A vector for each word, and a tokenizer that knows the words."""
+        words = data.vocabulary.words
+        tokenizer = WordTokenizer(words, lowercase=True, whitespace=False, special_tokens=())
+        return self.model(dataclasses.replace(config, vocab_size=len(words)), data.vocabulary), tokenizer
+
+    def model(self, config: Any, vocabulary: Vocabulary) -> nn.Module:
+        """A model of the words."""
+        raise NotImplementedError(f"{type(self).__name__} has no model")
+
+    def learner(self, job: Job) -> Any:
+        """The stepper that teaches it; it has `steps` and `steps_an_epoch`."""
+        raise NotImplementedError(f"{type(self).__name__} has no learner")
+
+    def trainer(self, job: Job, **options: Any) -> Loop:
+        """A loop that saves after each epoch."""
+        learner = self.learner(job)
+        return Loop(learner, job.training, steps=learner.steps, save_every=learner.steps_an_epoch, **options)
+
+    def introduction(self, job: Job, loop: Teacher) -> str:
+        """How many words there are, and of how many different ones."""
+        text = job.data.encoded
+        return (
+            f"{job.name} of {len(job.data.vocabulary):,} words, {job.model.config.embedding_dim} numbers each, on "
+            f"{job.run.data}: {len(text.ids):,} words in {len(text):,} sentences, {job.training.epochs} epochs"
+        )
+
+    def conclusion(self, job: Job) -> str:
+        """The neighbours of some words."""
+        words = job.data.vocabulary.words
+        vectors = WordVectors(words, job.model.vectors())
+        shown = words[-len(words) // 2 :: -max(1, len(words) // 2 // SHOWN)][:SHOWN]
+        lines = [f"near {word}: {', '.join(near for near, _ in vectors.most_similar(word, count=5))}" for word in shown]
+        return "\n".join([*lines, super().conclusion(job)])
+
+    def evaluate(self, checkpoint: Checkpoint, options: Any) -> dict:
+        """Correlation with people's judgements of how similar words are, and analogies answered."""
+        return self.judge(WordVectors.of_checkpoint(checkpoint))
+
+    @staticmethod
+    def judge(vectors: WordVectors) -> dict:
+        """The same of vectors from anywhere."""
+        found = evaluate_vectors(vectors)
+        size = {"words": len(vectors), "dimensions": vectors.vectors.shape[1]}
+        return size | {name: [row._asdict() for row in rows] for name, rows in found.items()}
+
+    def table(self, found: dict) -> str:
+        """Similarities, then analogies."""
+        lines = [f"{found['words']:,} words of {found['dimensions']} numbers\n"]
+        lines.append(f"{'similarity':30}  Spearman  pairs known")
+        for row in found["similarities"]:
+            lines.append(f"{row['name']:30}  {row['correlation']:8.3f}  {row['known']:,} of {row['pairs']:,}")
+        lines.append(f"\n{'analogies':30}   3CosAdd   3CosMul  questions known")
+        for pair in zip(found["3cosadd"], found["3cosmul"], strict=True):
+            add = pair[0]
+            shares = (f"{row['correct'] / row['known']:9.1%}" if row["known"] else f"{'-':>9}" for row in pair)
+            lines.append(f"{add['section']:30} {' '.join(shares)}  {add['known']:,} of {add['questions']:,}")
+        return "\n".join(lines)
+
+    def predict(self, checkpoint: Checkpoint, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """The nearest words of each word, and their cosines with it."""
+        vectors = WordVectors.of_checkpoint(checkpoint)
+        return [vectors.most_similar(word) for word in texts]
+
+
+class Word2VecTask(WordVectorTask):
+    """Words are predicted from their neighbours (Mikolov et al. 2013)."""
+
+    name = "word2vec"
+    training = Word2VecTraining
+    loss_label = "loss (nats per example)"
+
+    def model(self, config: Any, vocabulary: Vocabulary) -> Word2Vec:
+        """Its output layer is shaped by how often each word occurs."""
+        return Word2Vec(config, vocabulary.counts)
+
+    def learner(self, job: Job) -> Word2VecTrainer:
+        """On all threads; or through the engine."""
+        parts = (job.model, job.data.vocabulary, job.data.encoded, job.training)
+        if job.run.engine:
+            return Word2VecTrainer(*parts, ENGINE_BATCH)
+        from models.vectors.hogwild import HogwildTrainer  # numba, which whoever only uses a model does not need
+
+        return HogwildTrainer(*parts)
+
+
+class GloVeTask(WordVectorTask):
+    """Products of vectors are fitted to how often words meet (Pennington et al. 2014)."""
+
+    name = "glove"
+    training = GloVeTraining
+    loss_label = "weighted squared error, halved (mean of a cell)"
+
+    def model(self, config: Any, vocabulary: Vocabulary) -> GloVe:
+        """Two vectors and two biases for each word."""
+        return GloVe(config)
+
+    def learner(self, job: Job) -> GloVeTrainer:
+        """On all threads; or through the engine."""
         from models.vectors.adagrad import HogwildTrainer
         from models.vectors.cooccurrence import count_cooccurrences
 
-        cells = count_cooccurrences(text, len(vocabulary), training.window)
-        print(f"{len(cells.counts):,} pairs of words within {training.window} of each other", flush=True)
-        model = checkpoint.model if checkpoint else GloVe(config)
-        return (
-            GloVeTrainer(model, cells, training, ENGINE_BATCH) if run.engine else HogwildTrainer(model, cells, training)
-        )
-
-    return _train(name, flags, sections, prepare, "weighted squared error, halved (mean of a cell)")
+        window = job.training.window
+        cells = count_cooccurrences(job.data.encoded, len(job.data.vocabulary), window)
+        print(f"{len(cells.counts):,} pairs of words within {window} of each other", flush=True)
+        if job.run.engine:
+            return GloVeTrainer(job.model, cells, job.training, ENGINE_BATCH)
+        return HogwildTrainer(job.model, cells, job.training)
 
 
 def read_texts(names: str) -> str:
     """The texts of several names or files with commas between, one after another. Raises DataError."""
     return "\n\n".join(corpora.text(name.strip()) for name in names.split(","))
-
-
-def _train(name: str, flags: list[str], sections: Sections, prepare: Callable, loss: str) -> int:
-    defaults = {"run": VectorRun()} | sections
-    description = f"Train {name} word vectors on texts. They are trained on the CPU."
-    sections, checkpoint = read_settings(name, flags, defaults, description, hidden=("vocab_size", "device"))
-    run, training = sections["run"], sections["training"]
-    use_device(dataclasses.replace(run, device="cpu"))
-    text = read_texts(run.data)
-    digest = unchanged_digest(run, text, checkpoint)
-    mg.manual_seed(training.seed)
-    sentences = split_sentences(text)
-    if run.phrases:
-        sentences = join_phrases(sentences, run.phrases, run.min_count, run.phrase_scoring)
-    vocabulary = Vocabulary.from_sentences(sentences, run.min_count)
-    encoded = vocabulary.encode(sentences)
-    config = checkpoint.config if checkpoint else dataclasses.replace(sections["model"], vocab_size=len(vocabulary))
-    trainer = prepare(run, config, training, vocabulary, encoded, checkpoint)
-    print(
-        f"{name} of {len(vocabulary):,} words, {config.embedding_dim} numbers each, on {run.data}: "
-        f"{len(encoded.ids):,} words in {len(encoded):,} sentences, {training.epochs} epochs",
-        flush=True,
-    )
-    tokenizer = WordTokenizer(vocabulary.words, lowercase=True, whitespace=False, special_tokens=())
-    loop = Loop(
-        trainer,
-        training,
-        steps=trainer.steps,
-        save_every=trainer.steps_an_epoch,
-        tokenizer=tokenizer,
-        directory=run.out,
-        log=run.log,
-        extra=run.record(digest),
-    )
-    if checkpoint:
-        loop.resume(checkpoint)
-    result = loop.run()
-    finish(run, result, loss)
-    vectors = WordVectors(vocabulary.words, trainer.model.vectors())
-    for word in vocabulary.words[-len(vocabulary) // 2 :: -max(1, len(vocabulary) // 2 // SHOWN)][:SHOWN]:
-        print(f"near {word}: {', '.join(near for near, _ in vectors.most_similar(word, count=5))}")
-    if not result.signal:
-        print(f"try: minigrad neighbors {run.out} WORD ...   minigrad eval {run.out}")
-    return exit_code(result)

@@ -1,12 +1,20 @@
 """Ids to batches: random windows or contiguous streams, every token once for evaluation, padding and bucketing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+import minigrad as mg
+import nn
 from models.text.files import DataError
 
 IGNORED = -100  # a target that no loss counts: the default ignore_index of cross_entropy
+
+
+def tensors_for(model: nn.Module, arrays: Iterable[np.ndarray]) -> list[mg.Tensor]:
+    """Arrays, such as a batch's, as Tensors where the model's parameters are."""
+    device = next(model.parameters()).device
+    return [mg.Tensor(array).to(device) for array in arrays]
 
 
 def train_val_split(ids: np.ndarray, fraction: float = 0.9) -> tuple[np.ndarray, np.ndarray]:

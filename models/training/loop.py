@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import minigrad as mg
 import nn
@@ -34,6 +34,16 @@ class Result:
     loss: float | None
     val_loss: float | None
     signal: int | None
+
+
+class Teacher(Protocol):
+    """What a command sets going: a Loop, or what fits a model in one go, without steps."""
+
+    steps: int
+    step: int
+
+    def run(self) -> Result: ...
+    def resume(self, checkpoint: Checkpoint) -> None: ...
 
 
 class Loop:

@@ -23,8 +23,7 @@ import minigrad as mg
 import nn
 from minigrad.dtypes import HALVES
 from models.errors import UserError
-from models.placement import tensors_for
-from models.text.batching import count_targets
+from models.text.batching import count_targets, tensors_for
 from models.training.captured import CapturedStep
 from models.training.loop import Loop
 from models.training.stepper import NotFiniteError, Step, Stepper

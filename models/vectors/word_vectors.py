@@ -10,14 +10,26 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from models.errors import UserError
 
+if TYPE_CHECKING:
+    from models.weights.checkpoint import Checkpoint
+
 METHODS = ("3cosadd", "3cosmul")
 SUGGESTED = 50_000  # of the first words, the most frequent ones, an unknown word may be a misspelling
 _EPSILON = 0.001  # Levy & Goldberg's, against division by 0
+
+
+@runtime_checkable
+class WordVectorModel(Protocol):
+    """A module that has learnt a vector for each word."""
+
+    def vectors(self) -> np.ndarray:
+        """float32 (vocab_size, embedding_dim)."""
 
 
 class WordVectors:
@@ -43,13 +55,22 @@ class WordVectors:
         if Path(path).is_dir():
             from models.weights.checkpoint import load_checkpoint
 
-            checkpoint = load_checkpoint(path, with_optimizer=False)
-            if not hasattr(checkpoint.model, "vectors"):
-                raise UserError(f"{path} holds a {type(checkpoint.model).__name__}, which has no word vectors")
-            return cls(checkpoint.tokenizer.words, checkpoint.model.vectors())
+            try:
+                return cls.of_checkpoint(load_checkpoint(path, with_optimizer=False))
+            except UserError as error:
+                raise UserError(f"{path}: {error}") from None
         from models.vectors.formats import read_vectors
 
         return read_vectors(path)
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: "Checkpoint") -> "WordVectors":
+        """The vectors of a model that was taught some. Raises UserError for another one."""
+        if not isinstance(checkpoint.model, WordVectorModel):
+            raise UserError(f"the checkpoint holds a {type(checkpoint.model).__name__}, which has no word vectors")
+        if checkpoint.tokenizer is None:
+            raise UserError("the checkpoint was saved without its words")
+        return cls(checkpoint.tokenizer.words, checkpoint.model.vectors())
 
     def save(self, path: str | os.PathLike, format: str = "word2vec") -> None:
         """Write a file; format "word2vec" (binary if the name ends in .bin, else text) or "glove"."""

@@ -12,10 +12,10 @@ from minigrad.kernels.cuda import loader
 from models.commands.evaluate import main as evaluate
 from models.commands.generate import main as generate
 from models.commands.train import main as train
+from models.configuration import choose_device
 from models.errors import UserError
 from models.generation.generate import generate_text
 from models.gpt import GPT, GPTConfig
-from models.placement import choose_device
 from models.tasks.evaluation import mean_loss
 from models.text.batching import TokenBatches
 from models.text.tokenizers import ByteTokenizer
@@ -181,7 +181,7 @@ def test_float16_goes_on_from_its_factor_and_gives_up_below_one(tmp_path):
     assert resumed.stepper.scaler.get_scale() == begun.stepper.scaler.get_scale() < 2**60
     resumed.stepper.scaler = mg.GradScaler(2.0**60, backoff_factor=2.0**-60)
     resumed.stepper.scaler.load_state_dict(resumed.stepper.scaler.state_dict() | {"scale": 1.0})
-    resumed.loss = lambda model, batch: model(*batch)[1] * 1e30
+    resumed.stepper.loss = lambda model, batch: model(*batch)[1] * 1e30
     with pytest.raises(UserError, match=r"the gradient's norm became (inf|nan)"):
         resumed.run()
 

@@ -1,4 +1,4 @@
-"""What tasks share: where a run reads and writes, settings from three places, the device, and the end.
+"""What `minigrad train` and `eval` ask: options, settings from three places, what a resumed run may change.
 
 Defaults come first, then (with --resume) what the run was started with, then --config FILE.toml, then
 the flags.
@@ -13,9 +13,8 @@ from typing import ClassVar, Literal
 
 import minigrad as mg
 from models import registry
-from models.configuration import Sections, parse_flags, read_toml, replace_fields
+from models.configuration import Sections, choose_device, parse_flags, read_toml, replace_fields
 from models.errors import UserError
-from models.placement import choose_device
 from models.text.sources import corpora
 from models.training.loop import Result
 from models.training.plots import TOKEN_LOSS, plot_losses
@@ -24,7 +23,7 @@ from models.weights.checkpoint import Checkpoint, load_checkpoint
 
 @dataclass
 class RunOptions:
-    """What to train on and where to. A task that needs more to say so adds fields in a subclass."""
+    """What to train on and where to. A task that asks more adds fields in a subclass."""
 
     data: str = corpora.DEFAULT
     """A text of `minigrad data list`, or a UTF-8 text file."""
@@ -44,14 +43,38 @@ class RunOptions:
     fixed: ClassVar[tuple[str, ...]] = ()
     """Fields that the model was made with, which a resumed run cannot change."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.threads < 0:
             raise UserError(f"threads={self.threads}: expected a whole number, 0 or above")
 
-    def record(self, digest: str) -> dict:
-        """What the checkpoint's state keeps of the run, as Trainer's `extra`: how it was started, on which data."""
+    def record(self, task: str, digest: str) -> dict:
+        """What the checkpoint's state keeps of the run, as a Loop's `extra`: how it was started, on which data."""
         kept = {field: getattr(self, field) for field in ("data", *self.fixed)}
-        return {"run": kept | {"sha256": digest}}
+        return {"run": kept | {"task": task, "sha256": digest}}
+
+
+@dataclass
+class EvaluationOptions:
+    """How `minigrad eval` measures. A task that asks more adds fields in a subclass."""
+
+    json: bool = False
+    """Print one JSON object."""
+
+
+@dataclass
+class TextEvaluation(EvaluationOptions):
+    """An evaluation on data with parts."""
+
+    data: str | None = None
+    """Data of `minigrad data list`, or a file; what the model was trained on, if not given."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto: on the GPU if there is one."""
+
+
+def recorded(checkpoint: Checkpoint) -> dict:
+    """The options that a checkpoint's run was started with; empty for a model that no command trained."""
+    kept = (checkpoint.state or {}).get("run", {})
+    return {name: value for name, value in kept.items() if name not in ("sha256", "task")}
 
 
 def read_settings(
@@ -95,8 +118,7 @@ def started_with(name: str, checkpoint: Checkpoint, sections: Sections) -> Secti
         raise UserError(f"the checkpoint holds a {registry.name_of(checkpoint.model)}, not a {name}")
     if not checkpoint.state or "run" not in checkpoint.state:
         raise UserError("the checkpoint cannot be resumed: it has no state of a training run")
-    kept = {field: value for field, value in checkpoint.state["run"].items() if field != "sha256"}
-    started = kept | checkpoint.state.get("training", {})
+    started = recorded(checkpoint) | checkpoint.state.get("training", {})
     return replace_fields(sections | {"model": checkpoint.config}, started, source="the checkpoint's state.json")
 
 
@@ -120,6 +142,9 @@ def use_device(run: RunOptions) -> str:
 
 def finish(run: RunOptions, result: Result, loss: str = TOKEN_LOSS) -> None:
     """Draw the loss plot, `loss` beside its axis, and say what there is now."""
+    if not result.step:
+        print(f"checkpoint {run.out}")
+        return
     plot = plot_losses(run.log, run.out / "loss.png", f"{run.out.name}: {run.data}", loss)
     validation = f", validation loss {result.val_loss:.4f}" if result.val_loss is not None else ""
     state = "stopped" if result.signal else "done"
@@ -138,12 +163,12 @@ def exit_code(result: Result) -> int:
 def _same_model(sections: Sections, checkpoint: Checkpoint) -> None:
     """Refuse to resume with other settings of the model than it was made with."""
     run = sections["run"]
-    started = checkpoint.state["run"]
+    started = recorded(checkpoint)
     then = dataclasses.asdict(checkpoint.config) | {field: started[field] for field in run.fixed if field in started}
     now = dataclasses.asdict(sections["model"]) | {field: getattr(run, field) for field in run.fixed}
     for field, value in then.items():
         if now[field] != value:
             raise UserError(
-                f"{field}={now[field]}, but the model to resume was made with {field}={value}: leave that "
-                "setting away, or start a new run with another --out"
+                f"{field}={now[field]}, but the model to resume was made with {field}={value}: leave out "
+                "that setting, or start a new run with another --out"
             )
