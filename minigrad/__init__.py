@@ -43,6 +43,7 @@ from minigrad.devices import float32_matmul_precision
 from minigrad.dtype_names import *
 from minigrad.engine import grad
 from minigrad.function import Function, GradientError, enable_grad, is_grad_enabled, no_grad
+from minigrad.functional import functional_call, hessian, hvp, jacobian, jvp, vhp, vjp
 from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import draw_graph
