@@ -3,6 +3,8 @@
 import linecache
 import os
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -43,11 +45,11 @@ class detect_anomaly:
         observers.remove(self)
         devices.check_values_on_gpu = any(isinstance(observer, detect_anomaly) for observer in observers)
 
-    def begin(self, node, phase, inputs):
+    def begin(self, node: Any, phase: str, inputs: Sequence[Any]) -> None:
         if phase == "forward":
             node.made_at = user_line()
 
-    def end(self, node, phase, inputs, result, token):
+    def end(self, node: Any, phase: str, inputs: Sequence[Any], result: Any, token: Any) -> None:
         if result is None:  # it raised an error of its own
             return
         results = result if type(result) is tuple else (result,)

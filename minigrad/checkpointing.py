@@ -6,13 +6,16 @@ numbers, and goes back through that. With a checkpoint around each of n layers t
 inputs of n layers and the activations of one, for one more forward.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from minigrad import random
 from minigrad.engine import grad
 from minigrad.function import Function, Identity, enable_grad, is_grad_enabled, next_order
 from minigrad.tensor import Tensor, wrap
 
 
-def checkpoint(fn, *inputs, **keywords):
+def checkpoint(fn: Callable[..., Any], *inputs: Any, **keywords: Any) -> Any:
     """fn(*inputs, **keywords), with what it saves for backward forgotten and computed again when needed.
 
     fn returns a Tensor or a tuple of Tensors. It must do the same when called again: it

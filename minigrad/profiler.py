@@ -4,6 +4,9 @@ import math
 import os
 import threading
 import time
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -132,13 +135,13 @@ class profile:
         self.wall_ns += time.perf_counter_ns() - self._entered
         observers.remove(self)
 
-    def begin(self, node, phase, inputs):
+    def begin(self, node: Any, phase: str, inputs: Sequence[Any]) -> Any:
         stack = self._local.__dict__.setdefault("inside", [])
         stack.append(0)  # nanoseconds spent in operations inside this one
         saved = node.saved if phase == "backward" else None  # for the rule may release it
         return len(stack), saved, time.perf_counter_ns()
 
-    def end(self, node, phase, inputs, result, token):
+    def end(self, node: Any, phase: str, inputs: Sequence[Any], result: Any, token: Any) -> None:
         stop = time.perf_counter_ns()
         depth, saved, start = token
         stack = self._local.inside
@@ -230,7 +233,7 @@ class profile:
     def __str__(self) -> str:
         return self.table()
 
-    def export(self, path) -> None:
+    def export(self, path: str | PathLike[str]) -> None:
         """Write the events as a Chrome trace, one bar a call, with shapes, FLOPs and bytes."""
         import json
 

@@ -63,7 +63,7 @@ def generator(own: Generator | None = None) -> np.random.Generator:
     return _generator if own is None else own.numbers
 
 
-def next_seed(own: Generator | None = None) -> int | Array:
+def next_seed(own: Generator | None = None) -> Any:
     """64 fresh bits, for counter-based kernels such as dropout: an int, or a 0-d array within seeds_from()."""
     if _recorded is not None and own is None:
         return next(_recorded)

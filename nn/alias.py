@@ -1,9 +1,11 @@
 """Drawing from a fixed discrete distribution in constant time: the alias method (Walker 1977, Vose 1991)."""
 
+from typing import Any
+
 import numpy as np
 
 
-def alias_table(weights) -> tuple[np.ndarray, np.ndarray]:
+def alias_table(weights: Any) -> tuple[np.ndarray, np.ndarray]:
     """(thresholds (n,), aliases (n,)) for a distribution proportional to weights (n,).
 
     To draw: take i uniformly from 0 to n - 1 and u from [0, 1); the result is i if u < thresholds[i],

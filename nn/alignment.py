@@ -15,8 +15,9 @@ keys are left out, context and weights are 0.
 
 import math
 
-from minigrad import ops
+from minigrad import Tensor, ops
 from minigrad.tensor import unwrap
+from minigrad.typing import Array
 from nn import functional as F
 from nn.linear import Linear
 from nn.module import Module
@@ -32,7 +33,9 @@ class DotProductAttention(Module):
         super().__init__()
         self.scaled = scaled
 
-    def forward(self, query, key, value=None, key_padding_mask=None):
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor | None = None, key_padding_mask: Tensor | Array | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(context, weights), as at the top of this file."""
         if self.scaled:
             query = query / math.sqrt(query.shape[-1])
@@ -49,7 +52,9 @@ class GeneralAttention(Module):
         super().__init__()
         self.key_proj = Linear(key_dim, query_dim, bias=False, dtype=dtype)
 
-    def forward(self, query, key, value=None, key_padding_mask=None):
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor | None = None, key_padding_mask: Tensor | Array | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(context, weights), as at the top of this file."""
 
         def score(query, key):
@@ -71,7 +76,9 @@ class AdditiveAttention(Module):
         self.key_proj = Linear(key_dim, hidden_dim, bias=False, dtype=dtype)
         self.score_proj = Linear(hidden_dim, 1, bias=False, dtype=dtype)
 
-    def forward(self, query, key, value=None, key_padding_mask=None):
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor | None = None, key_padding_mask: Tensor | Array | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(context, weights), as at the top of this file."""
 
         def score(query, key):

@@ -8,6 +8,7 @@ from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
 from minigrad.ops.attention import attention_with_weights
 from minigrad.tensor import Tensor, wrap
+from minigrad.typing import Array
 from nn import functional as F
 from nn import init
 from nn.cache import KVCache
@@ -67,7 +68,7 @@ class MultiheadAttention(Module):
         self._sizes = [embed_dim, kv_size, kv_size]  # of the projected queries, keys and values
 
         if self.kdim == embed_dim == self.vdim:
-            self.in_proj_weight = Parameter(mg.empty(sum(self._sizes), embed_dim, dtype=dtype))
+            self.in_proj_weight: Parameter | None = Parameter(mg.empty(sum(self._sizes), embed_dim, dtype=dtype))
             self.q_proj_weight = self.k_proj_weight = self.v_proj_weight = None
         else:
             self.in_proj_weight = None
@@ -86,6 +87,7 @@ class MultiheadAttention(Module):
                 init.xavier_uniform_(weight)
         if self.in_proj_bias is not None:
             init.zeros_(self.in_proj_bias)
+        if self.out_proj.bias is not None:
             init.zeros_(self.out_proj.bias)
 
     def new_cache(self, batch: int, max_length: int) -> KVCache:
@@ -95,17 +97,17 @@ class MultiheadAttention(Module):
 
     def forward(
         self,
-        query,
-        key,
-        value,
-        key_padding_mask=None,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | Array | None = None,
         need_weights: bool = True,
-        attn_mask=None,
+        attn_mask: Tensor | Array | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
         *,
         cache: KVCache | None = None,
-    ):
+    ) -> tuple[Tensor, Tensor | None]:
         """(output, weights): output like query; weights (batch, queries, keys), or None.
 
         query (batch, queries, embed_dim), key (batch, keys, kdim), value (batch, keys, vdim), with the

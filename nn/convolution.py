@@ -1,8 +1,10 @@
 """Conv1d: the same filters at every step of a sequence."""
 
 import math
+from typing import Any
 
 import minigrad as mg
+from minigrad import Tensor
 from nn import functional as F
 from nn import init
 from nn.checks import check_sizes
@@ -51,12 +53,12 @@ class Conv1d(Module):
             bound = 1 / math.sqrt(max(self.weight[0].numel(), 1))
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        settings = {"kernel_size": self.kernel_size, "stride": self.stride}
-        unusual = {"padding": (self.padding, 0), "dilation": (self.dilation, 1), "groups": (self.groups, 1)}
-        settings |= {name: value for name, (value, usual) in unusual.items() if value != usual}
+        settings: dict[str, Any] = {"kernel_size": self.kernel_size, "stride": self.stride}
+        usually = {"padding": 0, "dilation": 1, "groups": 1}
+        settings |= {name: getattr(self, name) for name, usual in usually.items() if getattr(self, name) != usual}
         settings |= {} if self.bias is not None else {"bias": False}
         return f"{self.in_channels}, {self.out_channels}, " + ", ".join(f"{k}={v!r}" for k, v in settings.items())

@@ -5,12 +5,15 @@ the V leaves and then all inner nodes but the root, 2·parent + side, the parent
 nodes and the side 0 or 1. Its shape does not depend on the counts, so it fits a state_dict.
 """
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.typing import Array
 
 
-def huffman_tree(counts) -> np.ndarray:
+def huffman_tree(counts: Any) -> np.ndarray:
     """The tree for classes that occur this often, counts (V,); int64 (2V - 2,).
 
     The two lightest nodes get a new node above them that weighs as much as both, the first of them on side 0, until
@@ -39,7 +42,7 @@ def huffman_tree(counts) -> np.ndarray:
     return tree
 
 
-def huffman_paths(tree, classes) -> tuple:
+def huffman_paths(tree: Array, classes: Any) -> tuple:
     """The way from each class (n,) up to the root: (nodes, signs), both (n, longest), on the device of the tree.
 
     nodes  inner nodes, 0 where a path has ended;  signs  1 for side 0, -1 for side 1, 0 where it has ended

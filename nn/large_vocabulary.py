@@ -4,13 +4,16 @@ NegativeSamplingLoss tells the word that occurred from a few drawn at random; Hi
 log₂ V decisions on the way to it, and its probabilities add up to 1.
 """
 
+from typing import Any
+
 import numpy as np
 
 import minigrad as mg
-from minigrad import ops
+from minigrad import Tensor, ops
 from minigrad.devices import array_module
 from minigrad.random import generator
 from minigrad.tensor import to_numpy, unwrap
+from minigrad.typing import Array
 from nn import functional as F
 from nn.alias import alias_table
 from nn.checks import check_sizes
@@ -49,7 +52,7 @@ class NegativeSamplingLoss(Module):
         self.register_buffer("aliases", mg.tensor(aliases))
         self.weight = Parameter(mg.zeros(num_classes, embedding_dim))
 
-    def sample(self, target) -> np.ndarray:
+    def sample(self, target: Tensor | Array) -> np.ndarray:
         """Negatives (n, num_negatives) for targets (n,), drawn from counts^power, none of them its row's target."""
         target = np.asarray(to_numpy(unwrap(target)))[:, None]
         thresholds, aliases = to_numpy(self.thresholds.data), to_numpy(self.aliases.data)
@@ -60,7 +63,7 @@ class NegativeSamplingLoss(Module):
             negatives[again] = np.where(kept, column, aliases[column])
         return negatives
 
-    def forward(self, hidden, target, negatives):
+    def forward(self, hidden: Tensor, target: Any, negatives: Any) -> Tensor:
         return F.negative_sampling_loss(hidden, self.weight, target, negatives, reduction=self.reduction)
 
     def extra_repr(self) -> str:
@@ -86,10 +89,10 @@ class HierarchicalSoftmax(Module):
         self.register_buffer("tree", mg.tensor(huffman_tree(counts)))
         self.weight = Parameter(mg.zeros(num_classes - 1, embedding_dim))
 
-    def forward(self, hidden, target):
+    def forward(self, hidden: Tensor, target: Any) -> Tensor:
         return F.hierarchical_softmax(hidden, self.weight, target, self.tree, reduction=self.reduction)
 
-    def log_prob(self, hidden):
+    def log_prob(self, hidden: Tensor) -> Tensor:
         """ln p of every class, (n, num_classes), for hidden (n, embedding_dim): ln σ(±vₙ·h) summed along a path."""
         tree = self.tree.data
         nodes, signs = huffman_paths(tree, array_module(tree).arange(self.num_classes))

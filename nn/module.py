@@ -67,7 +67,7 @@ class Module:
     def __init__(self) -> None:
         pass
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What calling the module computes; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(); define what calling it computes")
 
@@ -364,7 +364,7 @@ class Module:
         RuntimeError lists all names that are missing, unexpected (unless strict is False),
         of another shape or of another kind of dtype; the module is then as it was.
         """
-        own = {}
+        own: dict[str, Any] = {}
         for module_name, module in self.named_modules(remove_duplicate=False):
             own.update((_join(module_name, name), tensor) for name, tensor in module._own_state())
         arrays = {name: _array(value) for name, value in state_dict.items()}

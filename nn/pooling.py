@@ -1,5 +1,7 @@
 """Pooling over time, as layers; F has the functions and what their arguments mean."""
 
+from minigrad import Tensor
+from minigrad.typing import Array
 from nn import functional as F
 from nn.module import Module
 
@@ -12,7 +14,7 @@ class MaxPool1d(Module):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
     def extra_repr(self) -> str:
@@ -30,7 +32,7 @@ class AvgPool1d(Module):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
@@ -44,7 +46,7 @@ class AdaptiveMaxPool1d(Module):
         super().__init__()
         self.output_size = output_size
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_max_pool1d(input, self.output_size)
 
     def extra_repr(self) -> str:
@@ -55,12 +57,12 @@ class MaxOverTime(Module):
     """The largest over time of each channel of x (batch, time, channels); steps where padding_mask is True do not
     count (Collobert et al. 2011, section 3.2.2.2)."""
 
-    def forward(self, input, padding_mask=None):
+    def forward(self, input: Tensor, padding_mask: Tensor | Array | None = None) -> Tensor:
         return F.max_over_time(input, padding_mask)
 
 
 class MeanOverTime(Module):
     """The mean over time of each channel of x (batch, time, channels) over the steps where padding_mask is False."""
 
-    def forward(self, input, padding_mask=None):
+    def forward(self, input: Tensor, padding_mask: Tensor | Array | None = None) -> Tensor:
         return F.mean_over_time(input, padding_mask)

@@ -3,6 +3,8 @@
 offset is the position of the first time step: the length of the cache when decoding.
 """
 
+from typing import Any
+
 import numpy as np
 
 import minigrad as mg
@@ -30,7 +32,7 @@ class SinusoidalPositionalEncoding(Module):
         encoding = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(max_length, -1)[:, :embed_dim]
         self.register_buffer("encoding", Tensor(encoding.astype(np.float32)), persistent=False)
 
-    def forward(self, input, offset: int = 0):
+    def forward(self, input: Tensor, offset: int = 0) -> Tensor:
         positions = _positions("SinusoidalPositionalEncoding", self.encoding, input, offset, self.batch_first)
         return F.dropout(input + positions, self.dropout, self.training)
 
@@ -48,7 +50,7 @@ class LearnedPositionalEmbedding(Module):
         self.weight = Parameter(mg.empty(max_length, embed_dim, dtype=dtype))
         init.normal_(self.weight, std=0.02)
 
-    def forward(self, input, offset: int = 0):
+    def forward(self, input: Tensor, offset: int = 0) -> Tensor:
         return input + _positions("LearnedPositionalEmbedding", self.weight, input, offset, self.batch_first)
 
     def extra_repr(self) -> str:
@@ -74,9 +76,9 @@ class RotaryEmbedding(Module):
         if base <= 0:
             raise ValueError(f"RotaryEmbedding: base={base}; expected more than 0")
         self.dim, self.base, self.interleaved = dim, base, interleaved
-        self._tables = {}
+        self._tables: dict[Any, Any] = {}
 
-    def forward(self, input, offset: int = 0):
+    def forward(self, input: Tensor, offset: int = 0) -> Tensor:
         """input (..., time, dim), its first step at position `offset`: turned, of the same shape."""
         if input.ndim < 2 or input.shape[-1] != self.dim:
             raise ValueError(f"RotaryEmbedding: input {input.shape}; expected (..., time, {self.dim})")
@@ -106,14 +108,14 @@ class Rotate(Function):
     def __init__(self, cos, sin, interleaved: bool):
         self.cos, self.sin, self.interleaved = cos, sin, interleaved
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         y = array_module(x).empty_like(x)  # in the memory order of x
         (a, b), (turned_a, turned_b) = self._pairs(x), self._pairs(y)
         turned_a[...] = a * self.cos - b * self.sin
         turned_b[...] = a * self.sin + b * self.cos
         return y
 
-    def backward(self, grad):
+    def backward(self, grad: Any) -> Any:
         return Rotate(self.cos, -self.sin, self.interleaved)(grad)
 
     def _pairs(self, x):

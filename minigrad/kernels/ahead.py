@@ -7,6 +7,7 @@ them, because all find them on disk afterwards.
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def compile_ahead() -> bool:
     return True
 
 
-def call(names) -> None:
+def call(names: Iterable[str]) -> None:
     """Call each kernel once on something small; numba compiles it if it is not on disk."""
     x, v = np.ones((4, 8), np.float32), np.ones(8, np.float32)
     rows, ids = np.ones(4, np.float32), np.zeros(4, np.int64)

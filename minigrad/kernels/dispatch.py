@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -187,7 +187,7 @@ class Kernel(Generic[P, R]):
         def __call__(self, *args):
             return self.choose(*args)(*args)
 
-    def choose(self, *args) -> Callable:
+    def choose(self, *args: Any) -> Callable:
         """The function that a call with these arguments runs."""
         first = args[0]
         if type(first) is list:

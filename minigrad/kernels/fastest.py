@@ -9,15 +9,17 @@ table runs the first version in the order of kernels/__init__.py: the vendor's f
 
 import json
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PATH = Path(__file__).parent / "fastest.json"
 
 _chosen: dict[tuple, str | None] = {}  # (kernel, dtype, shapes) -> backend
 
 
-def fastest(kernel: str, args) -> str | None:
+def fastest(kernel: str, args: Sequence[Any]) -> str | None:
     """The backend that was the fastest at the nearest shape measured; None where nothing was measured."""
     if kernel not in table():
         return None

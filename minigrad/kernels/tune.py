@@ -12,6 +12,7 @@ import datetime
 import json
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,35 +21,39 @@ from minigrad.devices import array_module, library
 from minigrad.dtypes import as_dtype, epsilon
 from minigrad.kernels import fastest
 from minigrad.kernels.dispatch import ON_GPU, KernelFallback
+from minigrad.typing import DTypeLike
 
 ROUNDS, CALLS = 11, 5
 
 
-def draws(xp, dtype, *shapes) -> list:
+def draws(xp: Any, dtype: DTypeLike, *shapes: Any) -> list:
     """Standard normal arrays on the device."""
     rng = np.random.default_rng(0)
     return [xp.asarray(rng.standard_normal(shape, np.float32)).astype(as_dtype(dtype)) for shape in shapes]
 
 
-def products(xp, dtype) -> list[tuple]:
+def products(xp: Any, dtype: DTypeLike) -> list[tuple]:
     """Square, a layer of GPT-2 (tokens by width), its attention heads, and one token's row."""
-    shapes = [((n, n), (n, n)) for n in (256, 512, 1024, 2048, 4096)]
+    shapes: list[tuple[tuple[int, ...], ...]] = [((n, n), (n, n)) for n in (256, 512, 1024, 2048, 4096)]
     shapes += [((4096, 768), (768, 3072)), ((4096, 3072), (3072, 768)), ((1, 768), (768, 768))]
     shapes += [((96, 512, 64), (96, 64, 512)), ((96, 512, 512), (96, 512, 64))]
     return [tuple(draws(xp, dtype, *pair)) for pair in shapes]
 
 
-def linears(xp, dtype) -> list[tuple]:
+def linears(xp: Any, dtype: DTypeLike) -> list[tuple]:
+    """The layers of GPT-2 and of a smaller GPT, with an activation and without."""
     sizes = [(4096, 768, 2304), (4096, 768, 3072), (4096, 3072, 768), (16384, 384, 1536), (64, 768, 768)]
     made = [draws(xp, dtype, (rows, fan_in), (out, fan_in), (out,)) for rows, fan_in, out in sizes]
     return [(x, weight, bias, activation) for x, weight, bias in made for activation in (None, "gelu_tanh")]
 
 
-def rows(xp, dtype) -> list[tuple]:
+def rows(xp: Any, dtype: DTypeLike) -> list[tuple]:
+    """From short rows to a vocabulary's."""
     return [(x,) for x in draws(xp, dtype, (1024, 64), (4096, 256), (16384, 1024), (4096, 50257))]
 
 
-def attentions(xp, dtype) -> list[tuple]:
+def attentions(xp: Any, dtype: DTypeLike) -> list[tuple]:
+    """Heads of GPT-2, longer ones, wider ones, and those of a smaller GPT; all causal."""
     heads = [(8, 12, 256, 64), (8, 12, 1024, 64), (2, 16, 4096, 128), (64, 6, 256, 64)]
     return [(*draws(xp, dtype, s, s, s), None, 0, s[-1] ** -0.5, 0.0, 0) for s in heads]
 
@@ -65,8 +70,8 @@ DTYPES = ("float32", "bfloat16")
 
 
 def measure(name: str, args: tuple) -> dict[str, float]:
-    """Microseconds a call of each version that can serve these arguments and is right."""
-    versions = {}
+    """Microseconds per call of each version that can serve these arguments and is right."""
+    versions: dict[str, Any] = {}
     expected = _called(name, "reference", args)
     for backend in ON_GPU:
         if backend not in getattr(kernels, name).implementations:

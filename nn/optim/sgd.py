@@ -43,14 +43,14 @@ class SGD(Optimizer):
         """The formula above, in one kernel call for parameters with a buffer and one for those without."""
         options = [group[k] for k in ("lr", "momentum", "dampening", "nesterov", "weight_decay")]
         if not group["momentum"]:
-            kernels.sgd([p.data for p in params], grads, [], *options, False)
+            kernels.sgd([p.data for p in params], grads, [], *options, False)  # type: ignore[call-arg]
             return
         started = ["momentum_buffer" in self.state[p] for p in params]
         buffers = self.buffers("momentum_buffer", params)
         for first in (True, False):  # a parameter's first gradient becomes its buffer
             chosen = [i for i, s in enumerate(started) if s != first]
             if chosen:
-                kernels.sgd(
+                kernels.sgd(  # type: ignore[call-arg]
                     [params[i].data for i in chosen],
                     [grads[i] for i in chosen],
                     [buffers[i] for i in chosen],

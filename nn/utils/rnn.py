@@ -9,12 +9,12 @@ sequence first: every step is a block, and padding costs nothing.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
-from minigrad import ops
+from minigrad import Tensor, ops
 from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
 from minigrad.tensor import unwrap
@@ -35,7 +35,9 @@ class PackedSequence(NamedTuple):
     unsorted_indices: mg.Tensor | None = None
 
 
-def pack_padded_sequence(input, lengths, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+def pack_padded_sequence(
+    input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
     """Pack the first lengths[i] rows of each sequence of input (time, batch, ...), or (batch, time, ...).
 
     enforce_sorted  the sequences come longest first; False sorts them, and everything that comes out of a
@@ -71,7 +73,7 @@ def pack_padded_sequence(input, lengths, batch_first: bool = False, enforce_sort
 
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
-):
+) -> tuple[Tensor, Tensor]:
     """(padded, lengths): the inverse, (time, batch, ...) or (batch, time, ...) with padding_value behind each sequence.
 
     total_length  pad to so many steps, no less than the longest has
@@ -96,7 +98,7 @@ def pad_packed_sequence(
 
 def pad_sequence(
     sequences: Sequence, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
-):
+) -> Tensor:
     """Sequences (length_i, ...) as one tensor (longest, batch, ...), or (batch, longest, ...)."""
     if padding_side not in ("left", "right"):
         raise ValueError(f"pad_sequence: padding_side={padding_side!r}; use 'left' or 'right'")
@@ -119,7 +121,7 @@ def pack_sequence(sequences: Sequence, enforce_sorted: bool = True) -> PackedSeq
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
-def unpad_sequence(padded_sequences, lengths, batch_first: bool = False) -> list:
+def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list:
     """The inverse of pad_sequence: a list of sequences (length_i, ...)."""
     lengths = _lengths("unpad_sequence", lengths)
     rows = padded_sequences if batch_first else ops.swapaxes(padded_sequences, 0, 1)

@@ -5,9 +5,10 @@ import numpy as np
 from minigrad.cuda_graph import is_recording
 from minigrad.devices import array_module
 from minigrad.dtypes import is_half
+from minigrad.typing import Array
 
 
-def product(a, b):
+def product(a: Array, b: Array) -> Array:
     """a @ b for two dimensions or more. Half precision is added up in float32, as cuBLAS does by itself."""
     half = is_half(a.dtype)
     if array_module(a) is np:

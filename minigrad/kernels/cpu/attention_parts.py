@@ -19,12 +19,13 @@ ZERO, ONE, INF = np.float32(0), np.float32(1), np.float32(np.inf)
 
 # Without the wrappers for calls from Python and C, each of which would contain the code once more.
 _OPTIONS = {"fastmath": simd.REORDER, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-inline = njit(**_OPTIONS)
-worker_function = njit(**_OPTIONS, cache=True)
+inline = njit(**_OPTIONS)  # type: ignore[call-overload]
+worker_function = njit(**_OPTIONS, cache=True)  # type: ignore[call-overload]
 
 
 @inline
 def round_up(n, multiple):
+    """The next multiple of `multiple` that is not below n."""
     return (n + multiple - 1) // multiple * multiple
 
 
@@ -36,6 +37,7 @@ def block_of(lane, size):
 
 @inline
 def clear(x):
+    """x = 0."""
     for i in range(x.size):
         x[i] = ZERO
 
@@ -79,6 +81,7 @@ def drop(index, dropping):
 
 @inline
 def dot(x, y):
+    """Σ x·y."""
     total = ZERO
     for i in range(x.size):
         total += x[i] * y[i]

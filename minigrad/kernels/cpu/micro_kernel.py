@@ -14,6 +14,8 @@ The tile: Van Zee & van de Geijn, "BLIS: A Framework for Rapidly Instantiating B
 High-Performance BLIS" (ACM TOMS 43, 2016), section 4.1.
 """
 
+from typing import Any
+
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
@@ -171,7 +173,7 @@ def _store_tile(builder, tile, c_at, c_stride, add_to_memory):
             _store(builder, builder.fadd(value, _load(builder, at, WIDTH)) if add_to_memory else value, at)
 
 
-def gather_lines(count):
+def gather_lines(count: int) -> Any:
     """The two fast ways to bring `count` lines of a strided array together, element by element.
 
     Returns (gather_adjacent, gather_contiguous) with the same arguments. The lines are

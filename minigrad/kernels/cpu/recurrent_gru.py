@@ -103,6 +103,7 @@ def _sequences_backward(
 
 @simd.parallel
 def forward(multiply, gates, panels, bias, sizes, starts, bounds, reverse, h, output, hidden, activated):
+    """All sequences, shared among the threads at `bounds`: thread i takes those from bounds[i] to bounds[i + 1]."""
     for share in prange(len(bounds) - 1):
         _sequences(
             multiply, bounds[share], bounds[share + 1], gates, panels, bias, sizes, starts, reverse, h, output,
@@ -114,6 +115,7 @@ def forward(multiply, gates, panels, bias, sizes, starts, bounds, reverse, h, ou
 def backward(
     multiply, grad, panels, sizes, starts, bounds, reverse, activated, hidden, earlier, dh, dgates, drecurrent
 ):
+    """The same in backward."""
     for share in prange(len(bounds) - 1):
         _sequences_backward(
             multiply, bounds[share], bounds[share + 1], grad, panels, sizes, starts, reverse, activated, hidden,

@@ -108,6 +108,7 @@ def _sequences_backward(
 
 @simd.parallel
 def forward(multiply, gates, panels, sizes, starts, bounds, reverse, h, c, output, cells, activated):
+    """All sequences, shared among the threads at `bounds`: thread i takes those from bounds[i] to bounds[i + 1]."""
     for share in prange(len(bounds) - 1):
         _sequences(
             multiply, bounds[share], bounds[share + 1], gates, panels, sizes, starts, reverse, h, c, output,
@@ -117,6 +118,7 @@ def forward(multiply, gates, panels, sizes, starts, bounds, reverse, h, c, outpu
 
 @simd.parallel
 def backward(multiply, grad, panels, sizes, starts, bounds, reverse, activated, cells, earlier, dh, dc, dgates):
+    """The same in backward."""
     for share in prange(len(bounds) - 1):
         _sequences_backward(
             multiply, bounds[share], bounds[share + 1], grad, panels, sizes, starts, reverse, activated, cells, earlier,

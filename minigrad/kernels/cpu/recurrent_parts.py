@@ -7,18 +7,20 @@ from minigrad.kernels.cpu import simd
 from minigrad.kernels.cpu.matmul import pack_columns
 from minigrad.kernels.cpu.micro_kernel import COLUMNS, TALLEST, multiply_rows
 from minigrad.kernels.cpu.tiles import address_of
+from minigrad.typing import Array
 
 ONE, ZERO = np.float32(1), np.float32(0)
 
 
-def empty(*shape):
+def empty(*shape: int) -> Array:
+    """An uninitialised float32 array."""
     return np.empty(shape, np.float32)
 
 
 # ---- packing, and the product of a step -----------------------------------------------------
 
 
-def panels_of(weight, gates):
+def panels_of(weight: Array, gates: int) -> Array:
     """The rows of weight (gates · units, depth) in panels of COLUMNS units, those of a gate filled up with zeros."""
     units = len(weight) // gates
     packed = empty(-(-units // COLUMNS) * gates * COLUMNS * weight.shape[1])
@@ -89,30 +91,35 @@ PRODUCT = address_of(_multiply_panels, (types.intp, types.intp, _flat, _flat, ty
 
 @simd.serial
 def copy(x, y):
+    """y = x."""
     for u in range(x.size):
         y[u] = x[u]
 
 
 @simd.serial
 def add(x, y):
+    """y += x."""
     for u in range(x.size):
         y[u] += x[u]
 
 
 @simd.serial
 def multiply_by(x, y):
+    """y *= x."""
     for u in range(x.size):
         y[u] *= x[u]
 
 
 @simd.serial
 def sigmoid(p, x, y):
+    """y = σ(p + x)."""
     for u in range(y.size):
         y[u] = simd.sigmoid(p[u] + x[u])
 
 
 @simd.serial
 def tanh(p, x, y):
+    """y = tanh(p + x)."""
     for u in range(y.size):
         y[u] = simd.tanh(p[u] + x[u])
 

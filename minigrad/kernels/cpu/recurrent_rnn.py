@@ -77,12 +77,14 @@ def _sequences_backward(multiply, first, last, grad, panels, sizes, starts, reve
 
 @simd.parallel
 def forward(multiply, gates, panels, sizes, starts, bounds, reverse, relu, h, output):
+    """All sequences, shared among the threads at `bounds`: thread i takes those from bounds[i] to bounds[i + 1]."""
     for share in prange(len(bounds) - 1):
         _sequences(multiply, bounds[share], bounds[share + 1], gates, panels, sizes, starts, reverse, relu, h, output)
 
 
 @simd.parallel
 def backward(multiply, grad, panels, sizes, starts, bounds, reverse, relu, output, dh, dgates):
+    """The same in backward."""
     for share in prange(len(bounds) - 1):
         _sequences_backward(
             multiply, bounds[share], bounds[share + 1], grad, panels, sizes, starts, reverse, relu, output, dh, dgates

@@ -36,7 +36,7 @@ REORDER = {"reassoc", "contract", "nsz"}
 # How every kernel here is compiled: on its first call, for the one signature that its wrapper uses.
 # Only prange becomes parallel; numba need not look for other parallelism.
 _PRANGE = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil")
-parallel = njit(
+parallel = njit(  # type: ignore[call-overload]  # the stubs know no dict of what is parallel
     parallel={**dict.fromkeys(_PRANGE, False), "prange": True},
     fastmath=REORDER,
     error_model="numpy",

@@ -9,6 +9,8 @@ As in micro_kernel.py the loop is emitted as LLVM IR, in which the accumulators 
 nothing else.
 """
 
+from typing import Any
+
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
@@ -175,7 +177,7 @@ def _borrow(context, builder, array_type, data, size):
     return array._getvalue()
 
 
-def address_of(function, argument_types):
+def address_of(function: Any, argument_types: Any) -> int:
     """Where the machine code of a jitted function for these types is; compiles it."""
     function.compile(argument_types)
     compiled = function.overloads[argument_types]

@@ -128,7 +128,7 @@ def _problem(arrays: dict, mask, causal_offset, scale, dropout_p, seed):
     heads, query_time, key_time = q.shape[1], q.shape[2], k.shape[2]
     problem = np.zeros((), PROBLEM)
     sizes = (heads, heads // max(k.shape[1], 1), query_time, key_time, q.shape[3], v.shape[3])
-    for name, size in zip(PROBLEM.names, sizes, strict=False):
+    for name, size in zip(PROBLEM.names or (), sizes, strict=False):
         problem[name] = size
     # Beyond these every offset means the same: all keys, or none.
     problem["causal_offset"] = key_time if causal_offset is None else max(-query_time, min(causal_offset, key_time))

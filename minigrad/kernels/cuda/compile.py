@@ -121,7 +121,9 @@ def _usage(log: str) -> list[Usage]:
         shared = re.search(r"(\d+) bytes smem", part)
         spills = re.search(r"(\d+) bytes spill stores", part)
         registers = re.search(r"Used (\d+) registers", part)
-        found.append(Usage(part.split("'")[0], int(registers[1]), int(shared[1]) if shared else 0, int(spills[1])))
+        if registers and spills:
+            used = int(registers[1]), int(shared[1]) if shared else 0, int(spills[1])
+            found.append(Usage(part.split("'")[0], *used))
     return sorted(found, key=lambda usage: usage.kernel)
 
 

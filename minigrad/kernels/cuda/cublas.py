@@ -6,6 +6,7 @@ workspace that stays.
 
 import ctypes
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ DEFAULT_ALGORITHM = -1
 WORKSPACE = 32 << 20  # bytes, what the manual recommends for Hopper
 
 
-def product(a, b):
+def product(a: Any, b: Any) -> Any:
     """a @ b for cupy arrays of two dimensions or more, on the current stream."""
     xp = array_module(a)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -40,7 +41,7 @@ def product(a, b):
     return c
 
 
-def in_one_batch(x, batch: tuple):
+def in_one_batch(x: Any, batch: tuple[int, ...]) -> Any:
     """x (..., rows, columns), broadcast to that batch, as (items, rows, columns)."""
     if x.ndim == 2:
         items = int(np.prod(batch))
@@ -50,7 +51,7 @@ def in_one_batch(x, batch: tuple):
     return x.reshape(-1, *x.shape[-2:])
 
 
-def operand(x):
+def operand(x: Any) -> tuple[Any, int, int, int]:
     """(x (items, rows, columns), operation, leading dimension, numbers from item to item), as cuBLAS reads its memory.
 
     cuBLAS knows matrices whose columns are contiguous, and ours are contiguous in rows: to it they are transposed, so
@@ -99,7 +100,7 @@ def _library() -> ctypes.CDLL:
 
     library = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
     number, pointer, long = ctypes.c_int, ctypes.c_void_p, ctypes.c_longlong
-    matrix = [pointer, number, number, long]
+    matrix: list[Any] = [pointer, number, number, long]
     library.cublasGemmStridedBatchedEx.argtypes = [
         pointer, number, number, number, number, number, pointer, *matrix, *matrix, pointer, *matrix,
         number, number, number,

@@ -1,11 +1,14 @@
 """Loads .cu files and launches their kernels: with cupy on a GPU, on numpy arrays in the emulator."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigrad.devices import array_module
+from minigrad.typing import Array, DTypeLike
 
 HERE = Path(__file__).parent
 
@@ -26,13 +29,13 @@ class Module:
     def __init__(self, path: Path, defines: dict):
         self.path = path
         self.defines = defines
-        self._libraries = {}  # whether its accesses are watched -> the emulator's library
-        self._functions = {}  # (device, kernel) -> cupy's kernel
+        self._libraries: dict[bool, Any] = {}  # whether its accesses are watched -> the emulator's library
+        self._functions: dict[tuple[int, str], Any] = {}  # (device, kernel) -> cupy's kernel
 
     def __repr__(self) -> str:
         return f"Module({self.path.name!r}, {self.defines})"
 
-    def launch(self, kernel: str, grid, block, arguments, shared_bytes: int = 0) -> None:
+    def launch(self, kernel: str, grid: Any, block: Any, arguments: Sequence[Any], shared_bytes: int = 0) -> None:
         """Run a kernel on a grid of blocks (numbers, or tuples of up to three).
 
         `arguments` are arrays, all numpy's or all cupy's, None for a null pointer, and numbers and structs as
@@ -74,13 +77,13 @@ class Module:
         return function
 
 
-def prepared(x, dtype=np.float32):
+def prepared(x: Array, dtype: DTypeLike = np.float32) -> Array:
     """x as a kernel reads it: C-contiguous, of this dtype, at an address that 16-byte accesses may use."""
     x = array_module(x).ascontiguousarray(x, dtype)
     return x if address(x) % 16 == 0 else x.copy()
 
 
-def empty(shape, like, dtype=np.float32):
+def empty(shape: Any, like: Array, dtype: DTypeLike = np.float32) -> Array:
     """A new array on like's device; in the emulator full of NaN, so that what a kernel leaves out is seen."""
     if array_module(like) is not np:
         return array_module(like).empty(shape, dtype)
@@ -89,7 +92,7 @@ def empty(shape, like, dtype=np.float32):
     return new
 
 
-def address(x) -> int:
+def address(x: Array) -> int:
     """Where the first number of an array is in memory."""
     return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
 

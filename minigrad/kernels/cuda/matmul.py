@@ -5,6 +5,7 @@ matmul.cu explains, for lessons and benchmarks. float32, float16 and bfloat16.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from minigrad.devices import array_module
 from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.cuda.tensor_map import tensor_map
 from minigrad.kernels.reference.matmul import check
+from minigrad.typing import Array
 
 # name -> side of the square of c that a block computes, its threads; these five take any strides
 SIMPLE = {
@@ -69,7 +71,9 @@ def _check_step(a, b, step) -> None:
         raise ValueError(f"matmul: no step {step!r} for {a.dtype}; choose one of {', '.join(STEPS[a.dtype.name])}")
 
 
-def multiply(a, b, c, bias=None, before=None, activation=0):
+def multiply(
+    a: Array, b: Array, c: Array, bias: Array | None = None, before: Array | None = None, activation: int = 0
+) -> None:
     """c = activation(a @ b + bias) for operands with two batch axes; `before`, if given, gets the activation's input.
 
     c and before are C-contiguous, all are of one dtype; activation is a number of matmul.cuh.
@@ -154,7 +158,7 @@ def plan(m: int, n: int, k: int, batch: int, tiles: tuple) -> tuple[int, int, in
     return rows, columns, parts
 
 
-def with_two_batch_axes(x, batch: tuple):
+def with_two_batch_axes(x: Array, batch: tuple) -> Array:
     """x broadcast to that batch, as (outer, inner, rows, columns), at an address that is a multiple of its dtype's."""
     if x.shape[:-2] != batch:
         x = array_module(x).broadcast_to(x, batch + x.shape[-2:])
@@ -165,7 +169,7 @@ def with_two_batch_axes(x, batch: tuple):
     return x if x.ndim == 4 else x.reshape(-1, *x.shape[-3:])
 
 
-def laid_out(a, b):
+def laid_out(a: Array, b: Array) -> tuple[Array, Array, Any]:
     """(a, b, the constants that describe them): copied if neither their rows nor their columns are contiguous."""
     (a, a_transposed, a_aligned), (b, b_transposed, b_aligned) = _laid_out(a), _laid_out(b)
     flags = {"A_TRANSPOSED": a_transposed, "B_TRANSPOSED": b_transposed, "ALIGNED": a_aligned and b_aligned}
@@ -188,12 +192,12 @@ def _is_aligned(x, contiguous: int) -> bool:
     return all(number % 16 == 0 for number in (address(x), extent, *strides))
 
 
-def product(a, b) -> np.void:
+def product(a: Array, b: Array) -> Any:
     """The Product of matmul.cuh."""
     strides = [tuple(stride // x.itemsize for stride in x.strides) for x in (a, b)]
     return np.array((a.shape[-2], b.shape[-1], a.shape[-1], a.shape[1], *strides), PRODUCT)[()]
 
 
-def blocks(a, b, rows: int, columns: int) -> int:
+def blocks(a: Array, b: Array, rows: int, columns: int) -> int:
     """How many tiles of c there are."""
     return math.prod(a.shape[:2]) * -(-a.shape[-2] // rows) * -(-b.shape[-1] // columns)

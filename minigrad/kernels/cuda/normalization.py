@@ -62,8 +62,8 @@ def _backward(grad, x, weight, mean, rstd, rms: int):
     vectorised, module = _for_length(n, rms, True, False)
     if vectorised:
         grid = blocks(rows) if parts is None else count
-        arguments = (grad, x, weight, mean, rstd, dx, parts, *sizes)
-        module.launch("norm_backward_vectorised", grid, 32 * WARPS, arguments, shared_bytes=8 * n)
+        both = (grad, x, weight, mean, rstd, dx, parts, *sizes)
+        module.launch("norm_backward_vectorised", grid, 32 * WARPS, both, shared_bytes=8 * n)
     else:
         arguments = (grad, x, weight, mean, rstd, dx, *sizes)
         module.launch("norm_backward_warp", blocks(rows), 32 * WARPS, arguments)

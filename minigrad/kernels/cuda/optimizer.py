@@ -4,12 +4,15 @@ Arrays that the kernels cannot take, because they are not C-contiguous or not fl
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from minigrad.devices import array_module, is_array
 from minigrad.kernels.cuda.loader import address, empty, load
 from minigrad.kernels.reference import optimizer as reference
+from minigrad.typing import Array
 
 LISTS, CHUNK, THREADS = 4, 8192, 256  # as in optimizer.cu; numbers a block, threads a block
 ARRAYS = (80, 512)  # a launch: the first if they are enough
@@ -86,7 +89,7 @@ class Table:
         self.first = np.cumsum([0, *chunks[:-1]])
         self.module = load("optimizer.cu", {"ARRAYS": capacity})
 
-    def by_value(self, address_of) -> np.void:
+    def by_value(self, address_of: Callable[[Array], int]) -> Any:
         """The struct; address_of(array) is where an array's first number is."""
         dtype = [
             ("arrays", "u8", (LISTS, self.capacity)),

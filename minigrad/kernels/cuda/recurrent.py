@@ -21,7 +21,8 @@ def lstm(gates, h0, c0, weight, sizes, reverse):
 
 
 def lstm_backward(grad, grad_h, grad_c, h0, c0, weight, output, activated, cells, sizes, reverse):
-    grad, activated, cells, dh, dc = *map(prepared, (grad, activated, cells)), grad_h.copy("C"), grad_c.copy("C")
+    grad, activated, cells = map(prepared, (grad, activated, cells))
+    dh, dc = grad_h.copy("C"), grad_c.copy("C")
     dgates, earlier = empty(activated.shape, like=activated), previous(c0, cells, sizes, reverse)
     for step in steps(sizes, not reverse):
         count = step.stop - step.start

@@ -6,6 +6,7 @@ takes of it, whose rows of 128 bytes arrive in shared memory with their 16-byte 
 
 import ctypes
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ NO_INTERLEAVE, SWIZZLE_128_BYTES, PROMOTE_TO_256_BYTES, ZEROS_OUTSIDE = 0, 3, 3,
 ROW_BYTES = 128
 
 
-def tensor_map(x, contiguous: int, lines: int) -> np.void:
+def tensor_map(x: Any, contiguous: int, lines: int) -> np.void:
     """The map of x (outer, inner, rows, columns), half precision, for boxes of `lines` times 128 bytes.
 
     `contiguous` is the axis, 2 or 3, along which numbers lie side by side; it comes first in a copy's coordinates, and

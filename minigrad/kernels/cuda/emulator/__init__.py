@@ -12,8 +12,9 @@ place with guard zones around it, and what is written there is reported. `watche
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ _shared = _Shared()
 
 
 @contextmanager
-def order(name: str):
+def order(name: str) -> Iterator[None]:
     """Run a block's threads, and a grid's blocks, "forward", "reverse" or "permuted" in the with block."""
     global _order
     before, _order = _order, _known(name)
@@ -80,7 +81,7 @@ def order(name: str):
 
 
 @contextmanager
-def watched():
+def watched() -> Iterator[None]:
     """In the with block every launch of a .cu file's kernels is checked as by check(): slow, and a problem raises."""
     global _watched
     before, _watched = _watched, True
@@ -90,7 +91,14 @@ def watched():
         _watched = before
 
 
-def run(library_of: Callable[[bool], Library], kernel: str, grid, block, arguments, shared_bytes: int) -> None:
+def run(
+    library_of: Callable[[bool], Library],
+    kernel: str,
+    grid: Any,
+    block: Any,
+    arguments: Sequence[Any],
+    shared_bytes: int,
+) -> None:
     """launch(), or inside watched() check(); `library_of(checked)` builds the file."""
     library = library_of(_watched)
     if not _watched:
@@ -99,7 +107,9 @@ def run(library_of: Callable[[bool], Library], kernel: str, grid, block, argumen
         raise EmulatorError("\n".join(map(str, problems)))
 
 
-def launch(library: Library, kernel: str, grid: tuple, block: tuple, arguments, shared_bytes: int = 0) -> None:
+def launch(
+    library: Library, kernel: str, grid: tuple, block: tuple, arguments: Sequence[Any], shared_bytes: int = 0
+) -> None:
     """Run a kernel on numpy arrays; what it writes is in them afterwards. EmulatorError if it misbehaves."""
     call, arena = _prepare(library, kernel, grid, block, arguments, shared_bytes, GUARD)
     report = _run(library, call, grid, block, arguments, arena, shared_bytes)
@@ -149,7 +159,7 @@ def _run(library: Library, call, grid, block, arguments, arena: Arena, shared_by
     return run_at(library, call, pointers, grid, block, shared_bytes)
 
 
-def run_at(library: Library, call, pointers, grid, block, shared_bytes: int) -> str:
+def run_at(library: Library, call: Any, pointers: Any, grid: Any, block: Any, shared_bytes: int) -> str:
     """Run a kernel whose arguments lie at these addresses, unguarded; what stopped it, or nothing."""
     three = ctypes.c_uint * 3
     with _one_launch:
@@ -178,7 +188,7 @@ def _value(argument, arena: Arena) -> np.ndarray:
     return np.array(argument)
 
 
-def check_arguments(kernel: str, types: list[str], names: list[str], arguments) -> None:
+def check_arguments(kernel: str, types: list[str], names: list[str], arguments: Sequence[Any]) -> None:
     """TypeError unless the arguments are what the kernel's parameters ask for."""
     if len(types) != len(arguments):
         raise TypeError(f"{kernel}: {len(arguments)} arguments were given and it has {len(types)} parameters")

@@ -66,8 +66,9 @@ class Arena:
         return np.flatnonzero(self.memory[start:end] != _poison(end)[start:])
 
     def span(self, region: Region) -> tuple[int, int]:
-        """The addresses of a region's first byte and of the one behind its last."""
-        return tuple(self.memory.ctypes.data + place for place in self._places(region))
+        """The addresses of a region's first byte and of the one after its last."""
+        first, last = self._places(region)
+        return self.memory.ctypes.data + first, self.memory.ctypes.data + last
 
     def _places(self, region: Region) -> tuple[int, int]:
         start = self.base + region.place
@@ -116,7 +117,7 @@ def _memory(low: int, high: int) -> np.ndarray:
     """The bytes of this process from low to high."""
     import ctypes
 
-    return np.frombuffer((ctypes.c_uint8 * (high - low)).from_address(low), np.uint8)
+    return np.frombuffer(memoryview((ctypes.c_uint8 * (high - low)).from_address(low)), np.uint8)
 
 
 def _up(value: int, multiple: int) -> int:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from minigrad.cache import cache_directory
 
@@ -58,7 +59,7 @@ class Library:
         return names if len(names) == count else [f"argument {i}" for i in range(count)]
 
     @cache  # noqa: B019  libraries live as long as the process
-    def kernel(self, name: str):
+    def kernel(self, name: str) -> tuple[Any, list[str]]:
         """(what emulator_launch calls, the types of the parameters)."""
         if name not in self.kernels:
             raise ValueError(f"there is no kernel {name!r}; the file has {', '.join(self.kernels) or 'none'}")
