@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import creation, ops
+from minigrad import creation, ops, sampling
 from minigrad.devices import DEVICES, Device
 from minigrad.function import is_grad_enabled
 from minigrad.operators import Operators, is_operand
@@ -256,6 +256,37 @@ class Methods(Operators):
     def reshape_as(self: Any, other: Tensor) -> Tensor:
         """self in the shape of other."""
         return ops.reshape(self, other.shape)
+
+    def multinomial(self: Any, num_samples: Any, replacement: Any = False, *, generator: Any = None) -> Tensor:
+        """See minigrad.multinomial."""
+        return sampling.multinomial(self, num_samples, replacement, generator=generator)
+
+    def bernoulli(self: Any, p: Any = None, *, generator: Any = None) -> Tensor:
+        """See minigrad.bernoulli."""
+        return sampling.bernoulli(self, p, generator=generator)
+
+    # What it is, under PyTorch's names.
+
+    nelement = Tensor.numel
+    ndimension = Tensor.dim
+
+    def element_size(self: Any) -> Any:
+        """The bytes of one element."""
+        return self.data.itemsize
+
+    def is_contiguous(self: Any) -> Any:
+        """Whether the elements lie in C order in memory."""
+        return self.data.flags.c_contiguous
+
+    def stride(self: Any, dim: Any = None) -> Any:
+        """How many elements apart neighbours are along each dimension, or along one."""
+        strides = tuple(step // self.data.itemsize for step in self.data.strides)
+        return strides if dim is None else strides[dim]
+
+    @property
+    def is_cuda(self: Any) -> Any:
+        """Whether it is on the GPU."""
+        return self.device == "cuda"
 
     # New tensors of the same dtype on the same device.
 
