@@ -13,7 +13,7 @@ from minigrad import memory, threads
 threads.configure()  # before numpy starts its own threads
 memory.keep_freed_memory()
 
-from minigrad import kernels, methods, ops
+from minigrad import array_operators, kernels, methods, ops
 from minigrad.aliases import *
 from minigrad.amp import autocast
 from minigrad.anomaly import AnomalyError, detect_anomaly
@@ -42,12 +42,13 @@ from minigrad.devices import Device as device
 from minigrad.devices import float32_matmul_precision
 from minigrad.dtype_names import *
 from minigrad.engine import grad
-from minigrad.function import Function, GradientError, enable_grad, is_grad_enabled, no_grad
+from minigrad.function import Function, GradientError
 from minigrad.functional import functional_call, hessian, hvp, jacobian, jvp, vhp, vjp
 from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import draw_graph
 from minigrad.io import load, save
+from minigrad.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from minigrad.ops import *
 from minigrad.profiler import profile
 from minigrad.properties import finfo, get_default_dtype, iinfo, is_floating_point, is_tensor, numel

@@ -12,45 +12,48 @@ convolution, attention) give half precision; sums, normalisation, softmax, expon
 float32. float16 has few exponents: small gradients become 0 unless the loss is scaled up first. bfloat16 has float32's.
 """
 
-import threading
-from contextlib import ContextDecorator
-
 from minigrad.dtypes import DEFAULT, FLOATING, HALVES, as_dtype, is_half
+from minigrad.modes import Mode, State
 from minigrad.tensor import Tensor, unwrap
+from minigrad.writes import last_write
 
 
-class _Mode(threading.local):
-    dtype = None  # of products; None outside autocast
-    casts: dict | None = None  # a parameter's cast, made once in a block: {tensor: its half-precision copy}
+class _Products:
+    """The dtype of products, None outside autocast, and each parameter's cast, made once in a block."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        self.casts: dict[Tensor, tuple] = {}
+
+    def __eq__(self, other):
+        return self.dtype == other.dtype
+
+    __hash__ = None
 
 
-_mode = _Mode()
+_autocast = State(_Products(None))
 
 
-class autocast(ContextDecorator):
+class autocast(Mode):
     """Inside, products are computed in dtype, "bfloat16" or "float16". Also a decorator.
 
     Only the forward pass belongs inside: gradients follow the dtypes of what they are gradients of.
     """
 
+    state = _autocast
+
     def __init__(self, dtype="bfloat16", enabled: bool = True):
         if enabled and str(dtype) not in HALVES:
             raise ValueError(f'autocast: dtype {dtype!r}; choose "bfloat16" or "float16"')
         self.dtype = as_dtype(dtype) if enabled else None
-        self._before = []
 
-    def __enter__(self):
-        self._before.append((_mode.dtype, _mode.casts))
-        _mode.dtype, _mode.casts = self.dtype, {}
-        return self
-
-    def __exit__(self, *exception):
-        _mode.dtype, _mode.casts = self._before.pop()
+    def entered(self) -> _Products:
+        return _Products(self.dtype)
 
 
 def autocast_dtype():
     """The dtype that products are computed in here; None outside autocast."""
-    return _mode.dtype
+    return _autocast.value.dtype
 
 
 def for_products(*operands) -> tuple:
@@ -60,7 +63,7 @@ def for_products(*operands) -> tuple:
 
 def for_sums(x):
     """An operand of what autocast computes in float32: half precision comes back to float32, within autocast."""
-    if _mode.dtype is None or not is_half(unwrap(x).dtype):
+    if _autocast.value.dtype is None or not is_half(unwrap(x).dtype):
         return x
     from minigrad.ops import astype
 
@@ -70,13 +73,14 @@ def for_sums(x):
 def _cast(x):
     from minigrad.ops import astype
 
-    dtype = unwrap(x).dtype
-    if dtype == _mode.dtype or dtype.kind not in FLOATING or dtype.itemsize == 8:
+    dtype, wanted = unwrap(x).dtype, _autocast.value.dtype
+    if dtype == wanted or dtype.kind not in FLOATING or dtype.itemsize == 8:
         return x
     if not (isinstance(x, Tensor) and x.is_leaf and x.requires_grad):
-        return astype(x, _mode.dtype)
-    kept = _mode.casts.get(x)
+        return astype(x, wanted)
+    casts, written = _autocast.value.casts, last_write(x.array)
+    kept = casts.get(x)
     # A backward pass within the block has released what the cast had saved: then it is made again.
-    if kept is None or kept[1] != x.version or (kept[0].grad_fn is not None and kept[0].grad_fn.saved is None):
-        kept = _mode.casts[x] = astype(x, _mode.dtype), x.version
+    if kept is None or kept[1] != written or (kept[0].grad_fn is not None and kept[0].grad_fn.saved is None):
+        kept = casts[x] = astype(x, wanted), written
     return kept[0]

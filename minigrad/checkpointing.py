@@ -11,7 +11,8 @@ from typing import Any
 
 from minigrad import random
 from minigrad.engine import grad
-from minigrad.function import Function, Identity, enable_grad, is_grad_enabled, next_order
+from minigrad.function import Function, Identity, next_order
+from minigrad.modes import enable_grad, is_grad_enabled
 from minigrad.tensor import Tensor, wrap
 
 

@@ -13,6 +13,7 @@ from minigrad.devices import array_module, is_array
 from minigrad.dtypes import is_half
 from minigrad.function import Function, GradientError, PartialGradient
 from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.writes import note_write
 
 _accumulating = threading.Lock()  # several threads may add to one leaf
 
@@ -85,12 +86,12 @@ def _several(inputs, caller: str) -> list[Tensor]:
 def _seed(root: Tensor, gradient, create_graph: bool, caller: str):
     """The upstream gradient a pass starts from: an array, or a Tensor when the pass is recorded."""
     if gradient is None:
-        if root.data.size != 1:
+        if root.array.size != 1:
             raise RuntimeError(
-                f"{caller}: a tensor of shape {root.shape} has {root.data.size} elements, so its gradient is not one "
+                f"{caller}: a tensor of shape {root.shape} has {root.array.size} elements, so its gradient is not one "
                 "number for each leaf; reduce it to a scalar (loss.mean()) or pass an upstream gradient of that shape"
             )
-        gradient = array_module(root.data).ones(root.shape, root.dtype)
+        gradient = array_module(root.array).ones(root.shape, root.dtype)
     shape = gradient.shape if hasattr(gradient, "shape") else np.shape(gradient)
     if tuple(shape) != root.shape:
         raise ValueError(f"{caller}: the upstream gradient has shape {tuple(shape)}, the tensor {root.shape}")
@@ -250,7 +251,7 @@ def _run_hooks(node, gradient, create_graph: bool):
             raise ValueError(f"a hook returned shape {replaced.shape} for a gradient of shape {node.shape}")
         if replaced.dtype != node.dtype:
             raise TypeError(f"a hook returned {replaced.dtype} for a {node.dtype} gradient; keep the dtype")
-        gradient = replaced if create_graph else replaced.data
+        gradient = replaced if create_graph else replaced.array
     return gradient
 
 
@@ -266,6 +267,7 @@ def _accumulate(leaf: Tensor, gradient) -> None:
         elif before.shape != gradient.shape:
             raise ValueError(f"backward: .grad has shape {before.shape}, its tensor {leaf.shape}; set .grad to None")
         elif before.grad_fn is None:
-            before.data += gradient
+            before.array += gradient
+            note_write(before.array)
         else:
-            leaf.grad = wrap(_array(before.data + gradient))
+            leaf.grad = wrap(_array(before.array + gradient))

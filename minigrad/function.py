@@ -1,7 +1,7 @@
 """Function: an operation with its gradient rule, and how a call is recorded. How gradients flow is in engine.py.
 
 The recorded graph is made of nodes: a Function (one call of an operation), an Output (one of several results of
-a call) or a leaf Tensor. All have `parents`, `shape`, `dtype`, `order`, `version` and `hooks`; those with parents
+a call) or a leaf Tensor. All have `parents`, `shape`, `dtype`, `order` and `hooks`; those with parents
 have `propagate`, which turns the gradient of the node into one for each parent. Nodes point at their parents only,
 never forward, so a graph nobody holds is freed at once, and so are the intermediate arrays that no rule saved.
 
@@ -9,25 +9,20 @@ A gradient rule is written once. Given arrays it just computes; given Tensors (w
 of gradients) the same lines record themselves.
 """
 
-import threading
-from contextlib import ContextDecorator
+import copy
 from itertools import count
 
 import numpy as np
 
+from minigrad import writes
 from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
 from minigrad.explain import explained
+from minigrad.modes import enable_grad, grad_mode
 from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.views import note_view
 
 next_order = count().__next__
-
-
-class _Mode(threading.local):
-    grad_enabled = True
-
-
-_mode = _Mode()
 
 # profile() and detect_anomaly() watch every forward call on Tensors and every rule while they are listed here.
 # What a rule calls on plain arrays is part of the rule.
@@ -67,10 +62,11 @@ class Function:
     its arguments, what was saved or the other results. The engine may then add to it in place.
     """
 
-    __slots__ = ("_origins", "_stamp", "dtype", "hooks", "order", "parents", "saved", "shape", "version")
+    __slots__ = ("_origins", "_recorded_at", "dtype", "hooks", "order", "parents", "saved", "shape")
 
     composite = None
     fresh = False
+    put = None  # put(base, view), where the result looks at the memory of the input: see views.py
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{self.name} has no forward")
@@ -99,11 +95,11 @@ class Function:
     def __call__(self, *inputs):
         arrays, parents = [], []
         any_tensor = recorded = False
-        grad_enabled = _mode.grad_enabled
+        grad_enabled = grad_mode.value
         for x in inputs:
             if isinstance(x, Tensor):
                 any_tensor = True
-                arrays.append(x.data)
+                arrays.append(x.array)
                 if grad_enabled and x.requires_grad:
                     recorded = True
                     parents.append(x.grad_fn or x)
@@ -124,33 +120,35 @@ class Function:
         if not any_tensor:
             return out
         if type(out) is tuple:
-            return self._record_several(arrays, out, recorded)
+            return self._several(inputs, arrays, out, recorded)
         if type(out) is not np.ndarray and isinstance(out, (np.generic, int, float)):
             scalar, out = out, np.asarray(out)  # numpy gives scalars for 0-d results
             self.saved = tuple(out if saved is scalar else saved for saved in self.saved)
-        if not recorded or out.dtype.kind not in FLOATING:
-            return wrap(out)
-        self._record(arrays, (out,))
-        self.shape = out.shape
-        self.dtype = out.dtype
-        return wrap(out, True, self)
+        if recorded and out.dtype.kind in FLOATING:
+            self._record(arrays, (out,))
+            self.shape = out.shape
+            self.dtype = out.dtype
+            result = wrap(out, True, self)
+        else:
+            result = wrap(out)
+        if grad_enabled and (out.base is not None or out is arrays[0]):
+            note_view(self, inputs, result)
+        return result
 
     def _record(self, arrays, outputs) -> None:
         """Become a node of the graph: remember where each saved array came from."""
         self.order = next_order()
         self.hooks = None
-        self.version = 0
+        self._recorded_at = writes.now
         if not self.saved:
-            self._origins, self._stamp = (), 0
+            self._origins = ()
             return
-        origins, stamp = [], 0
+        origins = []
         for saved in self.saved:
             origin = None
             for i, array in enumerate(arrays):
                 if array is saved and saved is not None:
                     origin = i
-                    if self.parents[i] is not None:
-                        stamp += self.parents[i].version
                     break
             else:
                 for i, output in enumerate(outputs):
@@ -159,26 +157,33 @@ class Function:
                         break
             origins.append(origin)
         self._origins = origins
-        self._stamp = stamp
 
-    def _record_several(self, arrays, outputs, recorded):
-        """Several outputs: each gets a small node of its own, whose gradients meet in this one."""
-        if not recorded:
-            return tuple(wrap(out) for out in outputs)
-        self._record(arrays, outputs)
-        self.shape = tuple(out.shape for out in outputs)
-        self.dtype = tuple(out.dtype for out in outputs)
-        return tuple(
-            wrap(out, True, Output(self, i)) if out.dtype.kind in FLOATING else wrap(out)
-            for i, out in enumerate(outputs)
-        )
+    def _several(self, inputs, arrays, outputs, recorded):
+        """The results of a function with several: each gets a small node, and their gradients meet in this one."""
+        if recorded:
+            self._record(arrays, outputs)
+            self.shape = tuple(out.shape for out in outputs)
+            self.dtype = tuple(out.dtype for out in outputs)
+        results = []
+        for i, out in enumerate(outputs):
+            result = wrap(out, True, Output(self, i)) if recorded and out.dtype.kind in FLOATING else wrap(out)
+            if grad_mode.value and out.base is not None:
+                note_view(self, inputs, result, i)
+            results.append(result)
+        return tuple(results)
+
+    def again(self) -> "Function":
+        """The same operation with the same parameters, to be called once more."""
+        new = copy.copy(self)
+        new.saved = new.hooks = None
+        return new
 
     def propagate(self, gradient, retain_graph: bool, create_graph: bool) -> tuple:
         """One gradient for each parent by the rule, from that of the output: an array, or with create_graph a Tensor.
 
         For a function of several outputs it is a list, with None for an output that no gradient came for.
         """
-        if self._origins or self.saved is None:
+        if self.saved is None or self._recorded_at != writes.now:
             self._check_saved()
         grads = self._complete(gradient, create_graph) if type(gradient) is list else (gradient,)
         if create_graph:
@@ -238,15 +243,12 @@ class Function:
                 f"backward through {self.name} a second time: what it saved was released after the first; "
                 "pass retain_graph=True to the first call"
             )
-        stamp = 0
-        for origin in self._origins:
-            if origin is not None and origin >= 0 and self.parents[origin] is not None:
-                stamp += self.parents[origin].version
-        if stamp != self._stamp:
-            raise RuntimeError(
-                f"an input of {self.name} was modified in place after it was used, so its gradient would be wrong; "
-                "run backward before updating it, or work on a .clone()"
-            )
+        for array in writes.arrays_in(self.saved, *getattr(self, "__dict__", {}).values()):
+            if writes.last_write(array) > self._recorded_at:
+                raise RuntimeError(
+                    f"an input or output of {self.name}, of shape {array.shape}, was modified in place after it was "
+                    "saved for the gradient; run backward before updating it, or work on a .clone()"
+                )
 
     def _saved_as_tensors(self) -> tuple:
         """The saved arrays as Tensors joined to the graph, so that a rule can record itself."""
@@ -259,7 +261,13 @@ class Function:
                 joined = wrap(array, True, Output(self, ~origin) if several else self)
             else:
                 parent = self.parents[origin]
-                joined = parent if isinstance(parent, Tensor) else wrap(array, True, parent)
+                if not isinstance(parent, Tensor):
+                    joined = wrap(array, True, parent)
+                elif parent.array is array:
+                    joined = parent
+                else:  # its .data has been set to another array since
+                    joined = Identity()(parent)
+                    joined.array = array
             tensors.append(joined)
         return tuple(tensors)
 
@@ -267,7 +275,7 @@ class Function:
 class Output:
     """One of several outputs of a Function: a node that hands its gradient to slot `index`."""
 
-    __slots__ = ("dtype", "hooks", "index", "order", "parents", "shape", "version")
+    __slots__ = ("dtype", "hooks", "index", "order", "parents", "shape")
     fresh = False
 
     def __init__(self, function: Function, index: int):
@@ -277,7 +285,6 @@ class Output:
         self.shape = function.shape[index]
         self.dtype = function.dtype[index]
         self.hooks = None
-        self.version = 0
 
     @property
     def name(self) -> str:
@@ -333,6 +340,9 @@ class Identity(Function):
     def backward(self, grad):
         return grad
 
+    def put(self, base, view):
+        return view
+
 
 def observed(node: Function, phase: str, inputs):
     """Run a forward or a rule between the observers' begin and end; one that raises ends with the result None."""
@@ -344,45 +354,3 @@ def observed(node: Function, phase: str, inputs):
         for observer, token in reversed(watching):
             observer.end(node, phase, inputs, result, token)
     return result
-
-
-class _GradMode(ContextDecorator):
-    """Sets whether operations are recorded; a context manager and a decorator."""
-
-    enabled = True
-
-    def __init__(self):
-        self._before = []  # a stack: a decorated function may call itself
-
-    def __enter__(self):
-        self._before.append(_mode.grad_enabled)
-        _mode.grad_enabled = self.enabled
-        return self
-
-    def __exit__(self, *exception):
-        _mode.grad_enabled = self._before.pop()
-
-
-class no_grad(_GradMode):
-    """Record nothing inside: for evaluation, generation and in-place updates. Also a decorator: @no_grad()."""
-
-    enabled = False
-
-
-class enable_grad(_GradMode):
-    """Record inside, even within no_grad. Also a decorator: @enable_grad()."""
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on tensors that require grad are being recorded."""
-    return _mode.grad_enabled
-
-
-__all__ = [
-    "Function",
-    "Identity",
-    "PartialGradient",
-    "enable_grad",
-    "is_grad_enabled",
-    "no_grad",
-]

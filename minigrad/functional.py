@@ -11,7 +11,8 @@ from minigrad import ops
 from minigrad.creation import zeros, zeros_like
 from minigrad.devices import array_module
 from minigrad.engine import grad
-from minigrad.function import Identity, enable_grad
+from minigrad.function import Identity
+from minigrad.modes import enable_grad
 from minigrad.tensor import Tensor, wrap
 
 Tensors: TypeAlias = Tensor | tuple[Tensor, ...]

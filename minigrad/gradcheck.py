@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad import random
 from minigrad.engine import grad
-from minigrad.function import enable_grad
+from minigrad.modes import enable_grad
 from minigrad.tensor import Tensor, to_numpy, wrap
 from minigrad.typing import Array, Shape
 

@@ -7,17 +7,15 @@ since the operations are written in terms of Tensor; at the end of this file the
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import creation, ops, sampling
 from minigrad.devices import DEVICES, Device
-from minigrad.function import is_grad_enabled
-from minigrad.operators import Operators, is_operand
+from minigrad.inplace import InPlace
+from minigrad.operators import Operators
 from minigrad.ops.conversion import move
-from minigrad.tensor import Tensor, unwrap
+from minigrad.tensor import Tensor
 
 
-class Methods(Operators):
+class Methods(Operators, InPlace):
     """What Tensor can compute, as a type checker sees it: the base of Tensor while types are checked, and only then."""
 
     __slots__ = ()
@@ -391,70 +389,6 @@ class Methods(Operators):
         return ops.astype(self, "bool")
 
 
-for _name, _member in (vars(Operators) | vars(Methods)).items():
+for _name, _member in (vars(Operators) | vars(InPlace) | vars(Methods)).items():
     if callable(_member) or isinstance(_member, property):  # not __module__, nor the __hash__ that __eq__ sets to None
         setattr(Tensor, _name, _member)
-
-
-# In place: for optimisers, initialisers and other code outside the graph.
-
-
-def _in_place(name: str, write):
-    """A method x.name_(...) that overwrites x's data; refused where a recorded graph would be wrong."""
-
-    def method(self: Tensor, *args) -> Tensor:
-        if self.requires_grad and is_grad_enabled():
-            raise RuntimeError(
-                f"{name} on a tensor that requires grad; write inside `with minigrad.no_grad():`, or use the form "
-                "that returns a new tensor"
-            )
-        write(self.data, *(unwrap(arg) for arg in args))
-        self.bump_version()
-        return self
-
-    method.__name__ = name
-    method.__doc__ = f"{name.rstrip('_')} written into this tensor's own data; needs no_grad if it requires grad."
-    return method
-
-
-def _ufunc_into(ufunc):
-    return lambda data, other: ufunc(data, other, out=data, casting="same_kind")
-
-
-def _copy_into(data, source) -> None:
-    if np.shape(source) != data.shape:
-        np.broadcast_shapes(np.shape(source), data.shape)
-    data[...] = source
-
-
-for _name, _write in {
-    "add_": _ufunc_into(np.add),
-    "sub_": _ufunc_into(np.subtract),
-    "mul_": _ufunc_into(np.multiply),
-    "div_": _ufunc_into(np.divide),
-    "zero_": lambda data: data.fill(0),
-    "fill_": lambda data, value: data.fill(value),
-    "copy_": _copy_into,
-    "clamp_": lambda data, low, high: data.clip(low, high, out=data),
-}.items():
-    setattr(Tensor, _name, _in_place(_name, _write))
-
-
-def _augmented(in_place: str, function):
-    """x += y: in place where nothing is recorded; a new tensor under the old name where it is."""
-
-    def operator(self: Tensor, other):
-        if not is_operand(other):
-            return NotImplemented
-        other_needs_grad = isinstance(other, Tensor) and other.requires_grad
-        if is_grad_enabled() and (other_needs_grad or (self.requires_grad and not self.is_leaf)):
-            return function(self, other)
-        return getattr(self, in_place)(other)
-
-    return operator
-
-
-Tensor.__iadd__ = _augmented("add_", ops.add)
-Tensor.__isub__ = _augmented("sub_", ops.sub)
-Tensor.__imul__ = _augmented("mul_", ops.mul)
-Tensor.__itruediv__ = _augmented("div_", ops.div)

@@ -5,12 +5,15 @@ family a file, and attached to the class in methods.py; how gradients flow is in
 engine.py.
 """
 
+import weakref
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigrad.devices import CPU, CUDA, Device, array_module, device_of, is_array
 from minigrad.dtypes import DEFAULT, FLOATING, as_dtype
+from minigrad.writes import note_write
 
 if TYPE_CHECKING:
     from minigrad.methods import Methods
@@ -23,7 +26,7 @@ DEFAULT_DTYPE = DEFAULT
 class Tensor(Methods):
     """An n-dimensional array that remembers how it was computed.
 
-    data           the numpy or cupy array; it decides where work happens
+    data           the numpy or cupy array; it decides where work happens. May be set, see _set_data
     requires_grad  whether gradients are wanted for it, or for something it came from
     grad           after backward(): d(root)/d(self), a Tensor of the same shape; None before
     grad_fn        the Function that made it; None for a leaf
@@ -32,50 +35,74 @@ class Tensor(Methods):
     wrapped without a copy (`minigrad.tensor` copies).
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "grad_fn", "hooks", "requires_grad", "version")
+    # array is .data for the engine's own use; view_of and views are those of views.py.
+    __slots__ = ("__weakref__", "array", "grad", "grad_fn", "hooks", "requires_grad", "view_of", "views")
 
     # A leaf is the end of the graph: as a node it has no parents and comes before every operation.
     parents = ()
     order = -1
 
-    # numpy must not swallow a Tensor on its right: `array * tensor` is Tensor.__rmul__.
-    __array_ufunc__ = None
-
     def __init__(self, data, dtype=None, requires_grad=False):
-        if isinstance(data, Tensor):
-            data = data.data
+        data = unwrap(data)
         dtype = None if dtype is None else as_dtype(dtype)
         if not is_array(data):
             data = _array_from_python(data, dtype)
         elif dtype is not None:
             data = data.astype(dtype, copy=False)
-        self.data = data
+        self.array = data
         self.grad = None
         self.grad_fn = None
         self.hooks = None
-        self.version = 0
+        self.view_of = self.views = None
         self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
+
+    def _set_data(self, data) -> None:
+        """Put another array, or that of a Tensor, in place of the data, outside the graph: w.data -= lr * w.grad.
+
+        TypeError for what is no array, or has a dtype that cannot carry the gradients wanted; ValueError where the
+        graph or .grad knows the tensor by another shape or dtype.
+        """
+        array = unwrap(data)
+        if not is_array(array):
+            raise TypeError(f".data = {type(data).__name__}: expected an array or a Tensor; to fill it, use .fill_()")
+        if self.requires_grad and array.dtype.kind not in FLOATING:
+            raise TypeError(f".data = an {array.dtype} array: this tensor requires grad, so it must be floating")
+        if array is not self.array:  # in place, as by .data -= array, it is the same
+            if self.grad_fn is not None and (array.shape != self.shape or array.dtype != self.dtype):
+                raise ValueError(
+                    f".data = {array.dtype} {array.shape}: this is the result of {self.grad_fn.name}, whose gradient "
+                    f"is {self.dtype} {self.shape}; use .detach() for a tensor of another shape or dtype"
+                )
+            if self.grad is not None and array.shape != self.grad.shape:
+                raise ValueError(
+                    f".data of shape {array.shape} beside a .grad of shape {self.grad.shape}; set .grad to None first"
+                )
+            self.array = array
+            self.view_of = self.views = None
+        note_write(array)
+
+    data = property(attrgetter("array"), _set_data)
 
     # What it is.
 
     @property
     def shape(self):
-        return self.data.shape
+        return self.array.shape
 
     @property
     def dtype(self):
-        return self.data.dtype
+        return self.array.dtype
 
     @property
     def ndim(self):
-        return self.data.ndim
+        return self.array.ndim
 
     @property
     def device(self) -> Device:
         """ "cpu" or "cuda"."""
-        return CUDA if device_of(self.data) == "cuda" else CPU
+        return CUDA if device_of(self.array) == "cuda" else CPU
 
     @property
     def is_leaf(self) -> bool:
@@ -84,36 +111,36 @@ class Tensor(Methods):
 
     @property
     def nbytes(self) -> int:
-        return self.data.nbytes
+        return self.array.nbytes
 
     def dim(self) -> int:
-        return self.data.ndim
+        return self.array.ndim
 
     def numel(self) -> int:
-        return self.data.size
+        return self.array.size
 
     def size(self, dim=None):
         """The shape, or one entry of it."""
-        return self.data.shape if dim is None else self.data.shape[dim]
+        return self.array.shape if dim is None else self.array.shape[dim]
 
     def is_floating_point(self) -> bool:
-        return self.data.dtype.kind in FLOATING
+        return self.array.dtype.kind in FLOATING
 
     def __len__(self):
-        if self.data.ndim == 0:
+        if self.array.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return self.data.shape[0]
+        return self.array.shape[0]
 
     def __iter__(self):
         for i in range(len(self)):
             yield self[i]
 
     def __bool__(self):
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise ValueError(
                 f"the truth of a tensor of shape {self.shape} is ambiguous; use .any(), .all() or compare one element"
             )
-        return bool(self.data)
+        return bool(self.array)
 
     def __float__(self):
         return float(self.item())
@@ -122,7 +149,7 @@ class Tensor(Methods):
         return int(self.item())
 
     def __index__(self):
-        if self.data.dtype.kind not in "iu":
+        if self.array.dtype.kind not in "iu":
             raise TypeError(f"a {self.dtype} tensor cannot be an index; use integers")
         return int(self.item())
 
@@ -131,13 +158,13 @@ class Tensor(Methods):
 
     def __repr__(self):
         body = np.array2string(
-            to_numpy(self.data), separator=", ", prefix="tensor(", precision=4, threshold=200, edgeitems=3
+            to_numpy(self.array), separator=", ", prefix="tensor(", precision=4, threshold=200, edgeitems=3
         )
         notes = []
-        if self.data.size == 0 or self.data.size > 200:
+        if self.array.size == 0 or self.array.size > 200:
             notes.append(f"shape={self.shape}")
-        if self.data.dtype not in (DEFAULT_DTYPE, np.dtype(np.int64), np.dtype(bool)):
-            notes.append(f"dtype={self.data.dtype}")
+        if self.array.dtype not in (DEFAULT_DTYPE, np.dtype(np.int64), np.dtype(bool)):
+            notes.append(f"dtype={self.array.dtype}")
         if self.device != "cpu":
             notes.append(f"device={self.device!r}")
         if self.grad_fn is not None:
@@ -147,7 +174,7 @@ class Tensor(Methods):
         return f"tensor({', '.join([body, *notes])})"
 
     def __format__(self, spec):
-        if self.data.size == 1 and spec:
+        if self.array.size == 1 and spec:
             return format(self.item(), spec)
         return format(repr(self), spec)
 
@@ -155,16 +182,16 @@ class Tensor(Methods):
 
     def item(self):
         """The one element as a Python number."""
-        if self.data.size != 1:
-            raise ValueError(f"item(): a tensor of shape {self.shape} has {self.data.size} elements, not one")
-        return self.data.item()
+        if self.array.size != 1:
+            raise ValueError(f"item(): a tensor of shape {self.shape} has {self.array.size} elements, not one")
+        return self.array.item()
 
     def tolist(self):
-        return self.data.tolist()
+        return self.array.tolist()
 
     def detach(self) -> "Tensor":
         """The same data outside the graph. The two share memory."""
-        return wrap(self.data)
+        return wrap(self.array)
 
     def numpy(self) -> np.ndarray:
         """The data as a numpy array (shared memory on the CPU); refuses where a gradient would be lost."""
@@ -172,7 +199,7 @@ class Tensor(Methods):
             raise RuntimeError(
                 "numpy() on a tensor that requires grad would cut the graph in silence; write .detach().numpy()"
             )
-        return to_numpy(self.data)
+        return to_numpy(self.array)
 
     def __array__(self, dtype=None, copy=None):
         array = self.numpy()
@@ -183,15 +210,21 @@ class Tensor(Methods):
     def __dlpack__(self, **kwargs):
         if self.requires_grad:
             raise RuntimeError("a tensor that requires grad cannot be exported; write .detach() first")
-        return self.data.__dlpack__(**kwargs)
+        return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self):
-        return self.data.__dlpack_device__()
+        return self.array.__dlpack_device__()
+
+    def __copy__(self):
+        """Another leaf around the same data."""
+        if self.grad_fn is not None:
+            raise RuntimeError("only leaf tensors can be copied; write .detach() or .clone()")
+        return wrap(self.array, self.requires_grad, cls=type(self))
 
     def __deepcopy__(self, memo):
         if self.grad_fn is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; write .detach() first")
-        copy = wrap(self.data.copy(), self.requires_grad, cls=type(self))
+        copy = wrap(self.array.copy(), self.requires_grad, cls=type(self))
         copy.grad = None if self.grad is None else wrap(self.grad.data.copy())
         memo[id(self)] = copy
         return copy
@@ -203,7 +236,7 @@ class Tensor(Methods):
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
         """Ask for (or decline) gradients at this leaf; returns self."""
-        if requires_grad and self.data.dtype.kind not in FLOATING:
+        if requires_grad and self.array.dtype.kind not in FLOATING:
             raise TypeError(f"only floating tensors can require grad; this one is {self.dtype}; use .astype('float32')")
         if self.grad_fn is not None and not requires_grad:
             raise RuntimeError("requires_grad_(False) on the result of an operation; use .detach() to cut the graph")
@@ -239,21 +272,11 @@ class Tensor(Methods):
     def retain_grad(self) -> None:
         """Keep .grad of this non-leaf tensor too."""
         if self.grad_fn is not None:
-            import weakref
-
-            reference = weakref.ref(self)
-
-            def keep(grad):
-                tensor = reference()
-                if tensor is not None:
-                    tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
-
-            self.register_hook(keep)
+            self.register_hook(_Keep(self))
 
     def bump_version(self) -> None:
         """Say that the data was written in place, so that a graph which saved it refuses to run backward."""
-        node = self.grad_fn or self
-        node.version += 1
+        note_write(self.array)
 
 
 class HookHandle:
@@ -268,22 +291,39 @@ class HookHandle:
         if self._node.hooks:
             self._node.hooks.pop(self, None)
 
+    def move_to(self, node) -> None:
+        """Hang the hook on another node."""
+        hook = self._node.hooks.pop(self)
+        self._node, node.hooks = node, {**(node.hooks or {}), self: hook}
+
+
+class _Keep:
+    """The hook of retain_grad: adds the gradient to the .grad of a tensor, as long as there is one."""
+
+    def __init__(self, tensor: Tensor):
+        self.follows = weakref.ref(tensor)
+
+    def __call__(self, grad: Tensor) -> None:
+        tensor = self.follows()
+        if tensor is not None:
+            tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
+
 
 def wrap(data, requires_grad: bool = False, grad_fn=None, cls: type = Tensor) -> Tensor:
     """A Tensor around an array that is known to be one: the constructor without its checks."""
     tensor = cls.__new__(cls)
-    tensor.data = data
+    tensor.array = data
     tensor.requires_grad = requires_grad
     tensor.grad_fn = grad_fn
     tensor.grad = None
     tensor.hooks = None
-    tensor.version = 0
+    tensor.view_of = tensor.views = None
     return tensor
 
 
 def unwrap(value):
     """The array of a Tensor; anything else unchanged."""
-    return value.data if isinstance(value, Tensor) else value
+    return value.array if isinstance(value, Tensor) else value
 
 
 def to_numpy(array) -> np.ndarray:

@@ -1,7 +1,7 @@
 """KVCache: the keys and values of the positions that a decoder has already seen."""
 
 from minigrad.devices import library
-from minigrad.function import is_grad_enabled
+from minigrad.modes import is_grad_enabled
 from minigrad.tensor import Tensor, wrap
 from nn.checks import check_sizes
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import minigrad as mg
-from minigrad import amp, devices, function
+from minigrad import amp, devices, function, modes
 from minigrad.kernels import dispatch
 from minigrad.kernels.cuda import compile, emulator
 
@@ -95,7 +95,8 @@ def _no_leaks():
     yield
     mg.set_rng_state(state)
     after = _switches()
-    function._mode.grad_enabled = True
+    modes.grad_mode.value = modes.grad_mode.default = True
+    modes.grad_mode.open.clear()
     function.observers.clear()
     dispatch._choice.backend, dispatch._choice.strict = before["kernel backend"], before["strict kernels"]
     np.seterr(**before["numpy's error mode"])
@@ -105,7 +106,7 @@ def _no_leaks():
 
 def _switches() -> dict:
     return {
-        "gradient recording": function.is_grad_enabled(),
+        "gradient recording": modes.is_grad_enabled(),
         "autocast": amp.autocast_dtype(),
         "checks on the GPU": devices.check_values_on_gpu,
         "observers": list(function.observers),

@@ -5,9 +5,13 @@ import numpy as np
 from minigrad.devices import array_module, device_of, is_array, looks_at_values, move
 from minigrad.dtypes import add_at
 from minigrad.explain import same_device
-from minigrad.function import Function, PartialGradient, is_grad_enabled
+from minigrad.function import Function, PartialGradient
+from minigrad.modes import is_grad_enabled
 from minigrad.ops.dims import at_least_1d, dims
+from minigrad.ops.shape import reshape
 from minigrad.tensor import Tensor, unwrap
+from minigrad.views import record_write, refuse_recorded_write, refuse_unwritable
+from minigrad.writes import note_write, owner
 
 
 class Index:
@@ -29,7 +33,9 @@ class Index:
     def read(self, x):
         """x[index] of an array: a view of it where there are no `places`, else a copy."""
         view = x if self.view is None else x[self.view]
-        return view if self.places is None else view[self.places]
+        if self.places is not None:
+            return view[self.places]
+        return view if is_array(view) else x[(*self.view, ...)]  # a number: 0-d, and a view like the others
 
     def write(self, buffer, value) -> None:
         """buffer[index] = value for arrays; which of several values an element named twice keeps, is numpy's choice."""
@@ -65,6 +71,9 @@ class GetItem(Function):
             return Place(self.index, self.from_shape)(grad)
         return PartialGradient(grad, lambda buffer: self.index.add(buffer, grad))
 
+    def put(self, base, view):
+        return SetItem(self.index, in_place=True)(base, view)
+
 
 class Place(Function):
     """y = zeros with x added at the index: the transpose of GetItem;  dx = g[index]."""
@@ -82,18 +91,24 @@ class Place(Function):
 
 
 class SetItem(Function):
-    """y = x but v at the index;  dx = g with 0 at the index,  dv = g[index]."""
+    """y = x but v at the index;  dx = g with 0 at the index,  dv = g[index].  in_place: y takes the memory of x."""
 
-    def __init__(self, index: Index):
-        self.index = index
+    def __init__(self, index: Index, in_place: bool = False):
+        self.index, self.in_place = index, in_place
 
     def forward(self, x, value):
-        y = x.copy()
+        y = x if self.in_place else x.copy()
+        if is_array(value) and owner(value) is owner(y):  # x[1:] = x[:-1] reads all before it writes
+            value = value.copy()
         self.index.write(y, value)
+        self.value_ndim = getattr(value, "ndim", 0)
         return y
 
     def backward(self, grad):
         zero = unwrap(grad).dtype.type(0)
+        dx = SetItem(self.index)(grad, zero) if self.parents[0] is not None else None
+        if self.parents[1] is None:
+            return dx, None
         dvalue = getitem(grad, self.index)
         if self.index.repeats:  # of several values written to one element only the last stays
             xp = array_module(unwrap(grad))
@@ -101,7 +116,9 @@ class SetItem(Function):
             last = xp.zeros(grad.shape, dtype=turn.dtype)
             self.index.write(last, turn)
             dvalue = dvalue * (self.index.read(last) == turn)
-        return SetItem(self.index)(grad, zero), dvalue
+        if dvalue.ndim < self.value_ndim:  # a value may have more dimensions in front, of size 1
+            dvalue = reshape(dvalue, (1,) * (self.value_ndim - dvalue.ndim) + dvalue.shape)
+        return dx, dvalue
 
 
 class Gather(Function):
@@ -255,30 +272,30 @@ def getitem(x, index):
 
 
 def setitem(x: Tensor, index, value) -> None:
-    """x[index] = value.
+    """x[index] = value, written into the memory of x: whatever looks at it sees the new values, and their gradients.
 
-    In place under no_grad or where x needs no gradient. Where it does, x becomes the
-    result of a recorded copy, so that whatever used x before keeps its value.
+    RuntimeError while recording, if x is a leaf that requires grad, or a view of one. What was computed from x before
+    keeps its gradient where that does not need the old values, and refuses to run backward where it does.
     """
-    index = normalized_index(index, x.data)
-    value_needs_grad = isinstance(value, Tensor) and value.requires_grad
-    if is_grad_enabled() and (x.requires_grad or value_needs_grad):
-        if x.is_leaf and x.requires_grad:
-            raise RuntimeError(
-                "x[...] = value on a leaf that requires grad; write inside `with minigrad.no_grad():`, or to a .clone()"
-            )
-        if not isinstance(value, Tensor):
-            value = move(np.asarray(value, dtype=x.dtype), x.device)
-        y = SetItem(index)(x, value)
-        x.data, x.grad_fn, x.requires_grad = y.data, y.grad_fn, y.requires_grad
-        return
+    name = "x[...] = value"
+    index = normalized_index(index, x.array)
+    recorded = is_grad_enabled() and (x.requires_grad or (isinstance(value, Tensor) and value.requires_grad))
+    if recorded:
+        refuse_recorded_write(x, name)
+    refuse_unwritable(x.array, name)
+    if not isinstance(value, Tensor) and (recorded or isinstance(value, (list, np.ndarray))):
+        value = move(np.asarray(value, dtype=x.dtype if recorded else None), x.device)
     try:
-        value = unwrap(value)
-        index.write(x.data, move(np.asarray(value), x.device) if isinstance(value, (list, np.ndarray)) else value)
+        if recorded:
+            written = SetItem(index, in_place=True)(x, value)
+        else:
+            SetItem(index, in_place=True).forward(x.array, unwrap(value))
     except (ValueError, IndexError) as error:
         shape = getattr(value, "shape", ())
         raise type(error)(f"x[index] = value with x {x.shape}, value {shape}: {error}") from None
-    x.bump_version()
+    note_write(x.array)
+    if recorded and written.requires_grad:
+        record_write(x, written)
 
 
 def gather(x, dim, index):

@@ -25,6 +25,9 @@ class Reshape(Function):
     def backward(self, grad):
         return grad.reshape(self.from_shape)
 
+    def put(self, base, view):
+        return reshape(view, base.shape)
+
 
 class Permute(Function):
     """y = x with its dimensions in another order;  dx = g in the inverse order."""
@@ -40,6 +43,9 @@ class Permute(Function):
         for to, source in enumerate(self.dim_order):
             inverse[source] = to
         return permute(grad, inverse)
+
+    def put(self, base, view):
+        return self.backward(view)
 
 
 class Expand(Function):
@@ -80,7 +86,7 @@ class Flip(Function):
         self.dim = dim
 
     def forward(self, x):
-        return array_module(x).flip(x, self.dim)
+        return array_module(x).flip(x, self.dim).copy()  # no view, as in PyTorch
 
     def backward(self, grad):
         return flip(grad, self.dim)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minigrad.devices import array_module
-from minigrad.function import enable_grad
+from minigrad.modes import enable_grad
 from minigrad.tensor import Tensor
 from nn.optim.optimizer import Optimizer, Parameters
 

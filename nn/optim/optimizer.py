@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from minigrad.devices import array_module, is_array, move
-from minigrad.function import enable_grad
+from minigrad.modes import enable_grad
 from minigrad.tensor import Tensor, unwrap
 from nn.utils.parameters import clear_gradients
 

@@ -76,13 +76,16 @@ def assigned(x, index, value):
     return x
 
 
-def test_assigning_keeps_what_was_used_before():
+def test_assigning_overwrites_what_was_used_before():
     x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
     y = x * 1.0
-    before = y * y
+    before = y + 3.0
+    needs_y = y * y
     y[0] = 5.0
     (before + y).sum().backward()
-    np.testing.assert_array_equal(x.grad.data, [2, 5, 7])
+    np.testing.assert_array_equal(x.grad.data, [1, 2, 2])
+    with pytest.raises(RuntimeError, match=r"of Mul, .* was modified in place"):
+        needs_y.sum().backward()
 
 
 def test_assigning_into_a_constant_makes_it_part_of_the_graph():
