@@ -8,7 +8,9 @@ then each is moved above and below its neighbours, which makes long edges straig
 import inspect
 from itertools import pairwise
 from math import inf
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from minigrad.function import Function, Output
 from minigrad.io import write_atomically
@@ -36,7 +38,7 @@ STYLE = (
 )
 
 
-def draw_graph(tensor: Tensor, params=None) -> "Graph":
+def draw_graph(tensor: Tensor, params: Any = None) -> "Graph":
     """The graph that computed `tensor`, as a Graph: shown by notebooks, .save("graph.svg"), .text().
 
     params  names for the leaves: a dict of Tensors, or a module (anything with named_parameters())
@@ -62,16 +64,17 @@ class _Box:
         self.width = max([_text_width(line, i == 0) for i, line in enumerate(self.lines)], default=-2) + 2 * PADDING + 6
         self.width = self.width if self.lines else 2
         self.height = len(self.lines) * LINE + PADDING if self.lines else 0
-        self.layer, self.x, self.y = 0, 0.0, 0.0  # x, y: the centre
-        self.above, self.below = [], []
-        self.bends = []  # for each input, the bends its edge goes through
+        self.layer, self.x, self.y, self.room = 0, 0.0, 0.0, 0.0  # x, y: the centre; room: its layer's height
+        self.above: list[_Box] = []
+        self.below: list[_Box] = []
+        self.bends: list[list[_Box]] = []  # for each input, the bends its edge goes through
 
 
 class Graph:
     """A drawing of a recorded graph."""
 
     def __init__(self, root: Tensor, names: dict):
-        self._statements = []
+        self._statements: list[tuple[str, str]] = []
         self._boxes = self._collect(root, names)
         layers = _layers(self._boxes)
         _order(layers)
@@ -86,11 +89,11 @@ class Graph:
         return self.svg()
 
     def text(self) -> str:
-        """The graph as a program: one line an operation, in the order of their calls."""
+        """The graph as a program: one line per operation, in the order of their calls."""
         width = max(len(left) for left, _ in self._statements)
         return "\n".join(f"{left.ljust(width)}  {right}" for left, right in self._statements)
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the picture to a .svg file."""
         if Path(path).suffix != ".svg":
             raise ValueError(f"Graph.save: {path}: the picture is an SVG; give a name that ends in .svg")
@@ -106,7 +109,8 @@ class Graph:
                 if node is not None and node not in seen:
                     seen.add(node)
                     stack.append(node)
-        boxes, refer = {}, {}
+        boxes: dict[Any, _Box] = {}
+        refer: dict[Any, str] = {}
         leaves = [node for node in seen if isinstance(node, Tensor)]
         rank = {leaf: i for i, leaf in enumerate(names)}
         leaves.sort(key=lambda leaf: rank.get(leaf, -1))
@@ -332,7 +336,7 @@ def _straighten(bends: list[_Box], wish: float, layers: list[list[_Box]]) -> Non
     run: list[_Box] = []
     low, high = -inf, inf
     for bend in [*bends, None]:
-        left = right = None
+        left, right = -inf, inf
         if bend is not None:
             layer = layers[bend.layer]
             i = layer.index(bend)

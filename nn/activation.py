@@ -319,7 +319,7 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike = "float32"):
         super().__init__()
         check_sizes("PReLU", num_parameters=num_parameters)
-        self.num_parameters = num_parameters
+        self.num_parameters = num_parameters  # type: ignore[method-assign, assignment]  # PyTorch's name
         self.weight = Parameter(mg.full((num_parameters,), init, dtype=dtype))
 
     def forward(self, input: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from nn.module import Module, Parameter
 class _Container(Module):
     """What the containers share: the attributes of one kind are what they hold, in the order of their insertion."""
 
-    _kind: type = Module
+    _kind: Any = Module
 
     def _held(self) -> dict[str, Any]:
         """What is held, by name."""

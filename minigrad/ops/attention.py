@@ -1,6 +1,7 @@
 """Scaled dot-product attention: fused, so that the score matrix is never stored, and in primitives."""
 
 import math
+from typing import Any
 
 from minigrad import kernels, random
 from minigrad.amp import autocast_dtype, for_products
@@ -36,7 +37,9 @@ class Attention(Function):
         return attention_with_weights(q, k, v, mask, *self.settings)[0]
 
 
-def attention_with_weights(q, k, v, mask, causal_offset, scale: float, dropout_p: float, seed: int):
+def attention_with_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Any, causal_offset: int | None, scale: float, dropout_p: float, seed: int
+) -> tuple[Tensor, Tensor]:
     """Attention in primitives: its output, and its weights softmax(scale·q kᵀ), (batch, heads, queries, keys).
 
     q              (batch, heads, queries, head_dim)
@@ -82,8 +85,15 @@ def _for_every_head(x, heads: int):
 
 
 def scaled_dot_product_attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, causal_offset=None
-):
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    causal_offset: int | None = None,
+) -> Tensor:
     """softmax(scale·Q Kᵀ + mask) V over the last two dimensions.
 
     query (..., heads, queries, d), key (..., kv_heads, keys, d), value (..., kv_heads, keys, dv);

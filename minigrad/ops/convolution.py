@@ -1,5 +1,7 @@
 """Convolution over time."""
 
+from typing import Any
+
 from minigrad import kernels
 from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
@@ -7,7 +9,7 @@ from minigrad.function import Function
 from minigrad.kernels.reference.convolution import steps
 from minigrad.ops.linalg import matmul
 from minigrad.ops.shape import cat, reshape, stack
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class Conv1d(Function):
@@ -43,7 +45,15 @@ class Conv1d(Function):
         return y if bias is None else y + reshape(bias, filters, 1)
 
 
-def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """y[b, f, t] = bias[f] + Σ_c,j weight[f, c, j] · x[b, c, t·stride + j·dilation]: torch.nn.functional.conv1d.
 
     x        (batch, channels, time), or (channels, time)
@@ -95,7 +105,7 @@ def _both_sides(padding, stride: int, reach: int) -> tuple[int, int]:
     return padding, padding
 
 
-def integer(op: str, name: str, value, least: int) -> int:
+def integer(op: str, name: str, value: Any, least: int) -> int:
     """An integer, or, as PyTorch's modules keep it, a tuple of one."""
     (value,) = value if isinstance(value, tuple) and len(value) == 1 else (value,)
     if not isinstance(value, int) or value < least:

@@ -1,5 +1,7 @@
 """Convolution and max-over-time pooling in one: what TextCNN makes of a text."""
 
+from typing import Any
+
 from minigrad import kernels
 from minigrad.devices import array_module
 from minigrad.function import Function
@@ -7,7 +9,7 @@ from minigrad.ops.convolution import conv1d
 from minigrad.ops.elementwise import where
 from minigrad.ops.pooling import max_over_time
 from minigrad.ops.shape import swapaxes
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class Conv1dMax(Function):
@@ -41,7 +43,7 @@ class Conv1dMax(Function):
         return max_over_time(y, xp.arange(y.shape[1]) >= self.lengths[:, None] + width - 1)
 
 
-def conv1d_max(x, weight, bias, lengths):
+def conv1d_max(x: Tensor, weight: Tensor, bias: Tensor, lengths: Any) -> Tensor:
     """The maximum over time of a convolution of each text: (batch, filters)  (Kim 2014, equations 2 to 4).
 
     x        (batch, time, channels); steps from lengths[b] on are padding and count as zeros

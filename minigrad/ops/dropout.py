@@ -3,7 +3,7 @@
 from minigrad import kernels, random
 from minigrad.dtypes import FLOATING
 from minigrad.function import Function
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class Dropout(Function):
@@ -21,7 +21,7 @@ class Dropout(Function):
         return Dropout(self.p, self.seed)(grad)
 
 
-def dropout(x, p=0.5, training=True):
+def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """x with each element zeroed with probability p and the others scaled by 1/(1 - p); x itself when not training.
 
     A dropped element is 0 even if it was NaN or infinite. (Srivastava et al. 2014.)

@@ -1,5 +1,7 @@
 """Looking up rows of a table by integer ids."""
 
+from typing import Any
+
 from minigrad import kernels
 from minigrad.explain import same_device
 from minigrad.function import Function, PartialGradient
@@ -27,7 +29,7 @@ class Embedding(Function):
         )
 
 
-def embedding(ids, weight, padding_idx=None):
+def embedding(ids: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Rows of weight (num_embeddings, dim) at integer ids of any shape: (*ids.shape, dim).
 
     padding_idx gathers no gradient. IndexError names an id outside the table.

@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from minigrad.ops.conversion import astype
 from minigrad.tensor import unwrap
 
 
-def in_float32(function):
+def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     """The operation for half precision too: its first argument widened to float32, its result rounded back.
 
     Within autocast the result stays float32. Other dtypes pass through.

@@ -9,7 +9,7 @@ from minigrad.devices import array_module
 from minigrad.function import Function
 from minigrad.ops.activation import activate
 from minigrad.ops.shape import expand, permute, reshape, swapaxes
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class MatMul(Function):
@@ -57,7 +57,7 @@ def _rows(x):
     return x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-def matmul(a, b):
+def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product over the last two dimensions, broadcast over the others; 1-D operands as in numpy."""
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: a 0-d operand; multiply with * instead")
@@ -82,7 +82,7 @@ def matmul(a, b):
     return MatMul()(a, b)
 
 
-def linear(x, weight, bias=None, activation=None):
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None) -> Tensor:
     """act(x Wᵀ + b) with x (..., in), weight (out, in), bias (out,) or None.
 
     activation: None, "relu", "gelu", "gelu_tanh" or "silu", applied in the same pass.
@@ -102,7 +102,7 @@ def linear(x, weight, bias=None, activation=None):
     return Linear(activation)(x, weight, bias)
 
 
-def einsum(equation: str, *operands):
+def einsum(equation: str, *operands: Tensor) -> Tensor:
     """Sum of products in Einstein's notation, as numpy.einsum: einsum("bij,bjk->bik", x, y).
 
     Repeated letters in one operand take its diagonal, `...` stands for broadcast

@@ -1,6 +1,7 @@
 """Losses that are fused with the softmax before them."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from minigrad.ops.elementwise import where
 from minigrad.ops.half import in_float32
 from minigrad.ops.index import getitem
 from minigrad.ops.reduce import sum
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class CrossEntropy(Function):
@@ -57,7 +58,14 @@ class CrossEntropy(Function):
 
 
 @in_float32
-def cross_entropy(logits, targets, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+def cross_entropy(
+    logits: Tensor,
+    targets: Any,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
     """Cross-entropy of logits (n, classes) against integer targets (n,), as torch.nn.functional.cross_entropy.
 
     reduction  "mean" (over the rows that count, by weight), "sum" or "none"
@@ -94,7 +102,7 @@ def _row_weights(ids, ignore_index: int, weight):
     return counted if weight is None else xp.where(counted, weight[xp.where(counted, ids, 0)], 0)
 
 
-def number_to_divide_by(count):
+def number_to_divide_by(count: Any) -> Any:
     """A count to divide by: a Python float on the CPU; a GPU is not waited for. NaN for 0."""
     if array_module(count) is np:
         return float(count) or math.nan

@@ -6,7 +6,7 @@ from minigrad.dtypes import FLOATING
 from minigrad.function import Function
 from minigrad.ops.elementwise import rsqrt, square
 from minigrad.ops.reduce import mean
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class LayerNorm(Function):
@@ -56,14 +56,14 @@ class RMSNorm(Function):
         return y if weight is None else y * weight
 
 
-def layer_norm(x, weight=None, bias=None, eps=1e-5):
+def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """x with mean 0 and variance 1 over its last dimension, then scaled by weight and shifted by bias."""
     x = for_sums(x)
     _check("layer_norm", x, weight, bias)
     return LayerNorm(eps)(x, weight, bias)
 
 
-def rms_norm(x, weight=None, eps=1e-6):
+def rms_norm(x: Tensor, weight: Tensor | None = None, eps: float = 1e-6) -> Tensor:
     """x with root mean square 1 over its last dimension, then scaled by weight."""
     x = for_sums(x)
     _check("rms_norm", x, weight)

@@ -3,7 +3,7 @@
 NaN is larger than every number, as in PyTorch: max gives it, sort puts it last.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def _extreme(x, dim, keepdim, largest: bool):
     return ValuesAndIndices(values, wrap(indices)) if isinstance(x, Tensor) else values
 
 
-def max(x, dim=None, keepdim=False):
+def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with an int dim, (values, indices) along it.
 
     Over all elements, or over a tuple of dims, ties share the gradient; along one dim it goes to the element that the
@@ -88,31 +88,31 @@ def max(x, dim=None, keepdim=False):
     return _extreme(x, dim, keepdim, True)
 
 
-def min(x, dim=None, keepdim=False):
+def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with an int dim, (values, indices) along it. Gradients and errors are max's."""
     return _extreme(x, dim, keepdim, False)
 
 
-def amax(x, dim=None, keepdim=False):
+def amax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The largest element over one or several dims, values only. Ties share the gradient."""
     gone = reduced_dims(dim, x.ndim, "amax")
     _check_not_empty("amax", unwrap(x), gone)
     return Extreme(gone, keepdim, True)(x)
 
 
-def amin(x, dim=None, keepdim=False):
+def amin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The smallest element over one or several dims, values only. Ties share the gradient."""
     gone = reduced_dims(dim, x.ndim, "amin")
     _check_not_empty("amin", unwrap(x), gone)
     return Extreme(gone, keepdim, False)(x)
 
 
-def argmax(x, dim=None, keepdim=False):
+def argmax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element, the first at a tie, in the flattened x or along dim; int64, no gradient."""
     return _arg_over("argmax", x, dim, keepdim, True)
 
 
-def argmin(x, dim=None, keepdim=False):
+def argmin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element, the first at a tie, in the flattened x or along dim; int64, no gradient."""
     return _arg_over("argmin", x, dim, keepdim, False)
 
@@ -135,7 +135,7 @@ def _check_not_empty(op: str, array, gone: tuple) -> None:
         raise ValueError(f"{op}: a tensor of shape {array.shape} has no elements to choose from over dim {gone}")
 
 
-def sort(x, dim=-1, descending=False):
+def sort(x: Tensor, dim: Any = -1, descending: bool = False) -> Any:
     """(values, indices) in ascending (or descending) order along dim; equal elements keep their order."""
     d = dims(dim, x.ndim, "sort")
     return at_least_1d(_sort, x, *(d or (0,)), descending)
@@ -155,7 +155,7 @@ def _order(array, d: int, descending: bool):
     return array.shape[d] - 1 - xp.flip(xp.argsort(xp.flip(array, d), axis=d, kind="stable"), d)
 
 
-def topk(x, k, dim=-1, largest=True):
+def topk(x: Tensor, k: int, dim: Any = -1, largest: bool = True) -> Any:
     """(values, indices) of the k largest (or smallest) elements along dim, in order; of equal ones any."""
     d = dims(dim, x.ndim, "topk")
     n = x.shape[d[0]] if d else 1
@@ -182,7 +182,7 @@ def _taken(x, order, d: int) -> ValuesAndIndices:
     return ValuesAndIndices(Gather(order, d)(x), wrap(order))
 
 
-def nonzero(x):
+def nonzero(x: Tensor) -> Tensor:
     """The indices of the elements that are not 0, shape (count, ndim); int64, no gradient."""
     array = unwrap(x)
     return wrap(array_module(array).argwhere(array).astype(np.int64))

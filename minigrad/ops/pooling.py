@@ -1,6 +1,7 @@
 """Pooling: the largest or the mean value of each window of time, or of the whole of it."""
 
 import math
+from typing import Any
 
 from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
@@ -11,10 +12,12 @@ from minigrad.ops.index import gather
 from minigrad.ops.order import amax
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import cat
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
-def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+def max_pool1d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Tensor:
     """The largest of each window of kernel_size steps of x (..., time): torch.nn.functional.max_pool1d.
 
     stride     steps from window to window, kernel_size by default
@@ -37,7 +40,14 @@ def max_pool1d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
 
 @in_float32
-def avg_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool1d(
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
     """The mean of each window of kernel_size steps of x (..., time): torch.nn.functional.avg_pool1d.
 
     padding            steps of 0 put on both sides, half of kernel_size at most
@@ -59,7 +69,7 @@ def avg_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     return total / inside.astype(array.dtype)
 
 
-def adaptive_max_pool1d(x, output_size):
+def adaptive_max_pool1d(x: Tensor, output_size: Any) -> Tensor:
     """The largest of each of output_size parts of x (..., time): torch.nn.functional.adaptive_max_pool1d.
 
     Part i runs from step ⌊i·time/output_size⌋ up to, not including, ⌈(i + 1)·time/output_size⌉.
@@ -71,7 +81,7 @@ def adaptive_max_pool1d(x, output_size):
     return cat([amax(x[..., start:stop], -1, keepdim=True) for start, stop in parts], -1)
 
 
-def max_over_time(x, padding_mask=None):
+def max_over_time(x: Tensor, padding_mask: Any = None) -> Tensor:
     """The largest over time of each channel of x (batch, time, channels), as (batch, channels).
 
     padding_mask (batch, time) is True at steps to leave out; where it is True at all, the result is 0.
@@ -85,7 +95,7 @@ def max_over_time(x, padding_mask=None):
 
 
 @in_float32
-def mean_over_time(x, padding_mask=None):
+def mean_over_time(x: Tensor, padding_mask: Any = None) -> Tensor:
     """The mean over time of each channel; arguments and result as max_over_time's."""
     hidden = _hidden("mean_over_time", x, padding_mask)
     if hidden is None:

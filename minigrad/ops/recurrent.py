@@ -5,6 +5,8 @@ network written step by step, as a reader would write it. The product with the i
 all steps at once, is an ordinary `linear` before: its result is what the functions call gates.
 """
 
+from typing import Any
+
 import numpy as np
 
 from minigrad import kernels
@@ -13,7 +15,7 @@ from minigrad.kernels.reference.recurrent import steps
 from minigrad.ops.activation import relu, sigmoid, tanh
 from minigrad.ops.linalg import matmul
 from minigrad.ops.shape import cat, split, swapaxes
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 
 
 class LSTM(Function):
@@ -119,7 +121,9 @@ def _walk(cell, gates, state, sizes, reverse: bool):
     return cat(outputs[::-1] if reverse else outputs), *state
 
 
-def lstm(gates, h0, c0, weight, sizes, reverse=False):
+def lstm(
+    gates: Tensor, h0: Tensor, c0: Tensor, weight: Tensor, sizes: Any, reverse: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     """(output, h, c) of an LSTM over packed sequences, in PyTorch's order of gates i, f, g, o.
 
     gates   x W_ihᵀ + biases (N, 4·hidden): the rows of all sequences at step 0, then at step 1, ...
@@ -133,7 +137,9 @@ def lstm(gates, h0, c0, weight, sizes, reverse=False):
     return LSTM(_checked("lstm", 4, gates, (h0, c0), weight, sizes), reverse)(gates, h0, c0, weight)
 
 
-def gru(gates, h0, weight, bias, sizes, reverse=False):
+def gru(
+    gates: Tensor, h0: Tensor, weight: Tensor, bias: Tensor, sizes: Any, reverse: bool = False
+) -> tuple[Tensor, Tensor]:
     """(output, h) of a GRU over packed sequences, in PyTorch's order of gates r, z, n; arguments as for lstm.
 
     gates (N, 3·hidden) are x W_ihᵀ + b_ih; bias is b_hh (3·hidden,) or None, which belongs to the
@@ -142,7 +148,9 @@ def gru(gates, h0, weight, bias, sizes, reverse=False):
     return GRU(_checked("gru", 3, gates, (h0,), weight, sizes), reverse)(gates, h0, weight, bias)
 
 
-def rnn(gates, h0, weight, sizes, reverse=False, nonlinearity="tanh"):
+def rnn(
+    gates: Tensor, h0: Tensor, weight: Tensor, sizes: Any, reverse: bool = False, nonlinearity: str = "tanh"
+) -> tuple[Tensor, Tensor]:
     """(output, h) of a plain recurrent network over packed sequences; arguments as for lstm, gates (N, hidden)."""
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f'rnn: nonlinearity={nonlinearity!r}; use "tanh" or "relu"')

@@ -1,6 +1,7 @@
 """Reductions: sums, means and norms over all or some dimensions. The largest and smallest are in order.py."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from minigrad.ops.elementwise import abs_, exp, pow, sqrt, square, where
 from minigrad.ops.half import in_float32
 from minigrad.ops.order import amax, amin
 from minigrad.ops.shape import expand
-from minigrad.tensor import unwrap, wrap
+from minigrad.tensor import Tensor, unwrap, wrap
 
 
 class Sum(Function):
@@ -115,12 +116,12 @@ class Count(Function):
         return expand(keep_dims(grad * 0.0, self.from_shape, self.dim), self.from_shape)
 
 
-def sum(x, dim=None, keepdim=False):
+def sum(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Σ x over dim (an int, a tuple or None for all). Of integers, and of booleans, which count, in int64."""
     return Sum(reduced_dims(dim, x.ndim, "sum"), keepdim)(for_sums(x))
 
 
-def mean(x, dim=None, keepdim=False):
+def mean(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The mean over dim, NaN of no elements. TypeError for integers."""
     dim = reduced_dims(dim, x.ndim, "mean")
     _check_floating("mean", x)
@@ -128,7 +129,7 @@ def mean(x, dim=None, keepdim=False):
 
 
 @in_float32
-def var(x, dim=None, keepdim=False, correction=1):
+def var(x: Tensor, dim: Any = None, keepdim: bool = False, correction: float = 1) -> Tensor:
     """The variance Σ (x - mean)² / (n - correction) over dim, of n elements each (1: unbiased; 0: population).
 
     ValueError unless n > correction, where PyTorch warns and gives NaN: a batch of one is a mistake to hear of.
@@ -141,7 +142,7 @@ def var(x, dim=None, keepdim=False, correction=1):
 
 
 @in_float32
-def std(x, dim=None, keepdim=False, correction=1):
+def std(x: Tensor, dim: Any = None, keepdim: bool = False, correction: float = 1) -> Tensor:
     """The standard deviation over dim, √var. Its gradient where all elements are equal is 0."""
     variance = var(x, dim, keepdim, correction)
     constant = unwrap(variance) == 0  # √ has no derivative at 0: step aside there
@@ -149,7 +150,7 @@ def std(x, dim=None, keepdim=False, correction=1):
     return where(constant, zero, sqrt(where(constant, one, variance)))
 
 
-def logsumexp(x, dim=None, keepdim=False):
+def logsumexp(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """ln Σ eˣ over dim, without overflow; -inf of no elements. Integers are taken as float32."""
     return _logsumexp(floating(x), dim, keepdim)
 
@@ -160,7 +161,7 @@ def _logsumexp(x, dim, keepdim):
 
 
 @in_float32
-def norm(x, p=2, dim=None, keepdim=False):
+def norm(x: Tensor, p: float | str = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The p-norm (Σ|x|ᵖ)^(1/p) over dim, as torch.linalg.vector_norm.
 
     p  any number; inf is the largest |x|, -inf the smallest, 0 the number of elements that are not 0; "fro" is 2
@@ -182,12 +183,12 @@ def norm(x, p=2, dim=None, keepdim=False):
     return sum(abs_(x), gone, keepdim) if p == 1 else Norm(p, gone, keepdim)(x)
 
 
-def any_(x, dim=None, keepdim=False):
+def any_(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether some element is true, over dim."""
     return _logical(x, dim, keepdim, "any")
 
 
-def all_(x, dim=None, keepdim=False):
+def all_(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether every element is true, over dim."""
     return _logical(x, dim, keepdim, "all")
 

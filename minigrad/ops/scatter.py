@@ -99,7 +99,7 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return SetItem(Index(None, mask))(x, source)
 
 
-def take(x: Tensor, index: Tensor) -> Tensor:
+def take(x: Tensor, index: Any) -> Tensor:
     """The elements of x, as if it were flat, at `index`, in the shape of index; negative ones count from the end."""
     index = unwrap(index)
     size = math.prod(x.shape)

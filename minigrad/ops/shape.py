@@ -1,6 +1,8 @@
 """The same elements in another shape or order: reshape, permute, expand, join and split."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -178,14 +180,14 @@ class Triangle(Function):
         return Triangle(self.diagonal, self.lower)(grad)
 
 
-def sizes(shape) -> tuple:
+def sizes(shape: Any) -> tuple:
     """x.reshape(2, 3) and x.reshape((2, 3)) alike."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
     return tuple(int(n) for n in shape)
 
 
-def reshape(x, *shape):
+def reshape(x: Tensor, *shape: Any) -> Tensor:
     """x in another shape with as many elements; one -1 is worked out. A view where strides allow."""
     shape = sizes(shape)
     known = math.prod(n for n in shape if n != -1)
@@ -201,7 +203,7 @@ def reshape(x, *shape):
     return Reshape(shape)(x)
 
 
-def flatten(x, start_dim=0, end_dim=-1):
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim to end_dim joined into one."""
     if x.ndim == 0:
         return reshape(x, 1)
@@ -211,7 +213,7 @@ def flatten(x, start_dim=0, end_dim=-1):
     return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
 
-def permute(x, *order):
+def permute(x: Tensor, *order: Any) -> Tensor:
     """x with its dimensions in the given order; a view."""
     order = sizes(order)
     if len(order) != x.ndim or dims(order, x.ndim, "permute") != tuple(range(x.ndim)):
@@ -219,7 +221,7 @@ def permute(x, *order):
     return Permute(tuple(d % x.ndim for d in order))(x)
 
 
-def swapaxes(x, dim0, dim1):
+def swapaxes(x: Tensor, dim0: int, dim1: int) -> Tensor:
     """x with two dimensions exchanged; a view."""
     several = dims(dim0, x.ndim, "transpose"), dims(dim1, x.ndim, "transpose")
     if x.ndim == 0:
@@ -230,18 +232,18 @@ def swapaxes(x, dim0, dim1):
     return Permute(tuple(order))(x)
 
 
-def transpose(x, dim0, dim1):
+def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     """x with two dimensions exchanged; a view."""
     return swapaxes(x, dim0, dim1)
 
 
-def squeeze(x, dim=None):
+def squeeze(x: Tensor, dim: Any = None) -> Tensor:
     """x without its dimensions of size 1, or without `dim` if that is of size 1."""
     gone = dims(dim, x.ndim, "squeeze")
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in gone)))
 
 
-def unsqueeze(x, dim):
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
     """x with a dimension of size 1 put in, which is number dim of the result: 0 first, -1 last; a view.
 
     IndexError unless -x.ndim - 1 <= dim <= x.ndim.
@@ -252,7 +254,7 @@ def unsqueeze(x, dim):
     return reshape(x, (*x.shape[:dim], 1, *x.shape[dim:]))
 
 
-def expand(x, *shape):
+def expand(x: Tensor, *shape: Any) -> Tensor:
     """x repeated along its dimensions of size 1 (or new leading ones) to `shape`, without a copy; -1 keeps a size."""
     shape = sizes(shape)
     lead = len(shape) - x.ndim
@@ -263,7 +265,7 @@ def expand(x, *shape):
     return Expand(shape)(x)
 
 
-def broadcast_to(x, shape):
+def broadcast_to(x: Tensor, shape: Any) -> Tensor:
     """x broadcast to shape, without a copy."""
     shape = sizes((shape,))
     _check_broadcast("broadcast_to", x.shape, shape)
@@ -280,7 +282,7 @@ def _check_broadcast(op: str, given: tuple, wanted: tuple) -> None:
         )
 
 
-def repeat(x, *times):
+def repeat(x: Tensor, *times: Any) -> Tensor:
     """x tiled: times[i] copies along dimension i; more times than dimensions add leading ones."""
     times = sizes(times)
     if len(times) < x.ndim or any(n < 0 for n in times):
@@ -288,12 +290,12 @@ def repeat(x, *times):
     return Repeat(times)(x)
 
 
-def flip(x, dim):
+def flip(x: Tensor, dim: Any) -> Tensor:
     """x backwards along one or several dims."""
     return Flip(dims(dim, x.ndim, "flip"))(x)
 
 
-def cat(tensors, dim=0):
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dim, in the dtype where they meet; all other sizes must agree."""
     tensors = tuple(tensors)
     if not tensors:
@@ -314,7 +316,7 @@ def cat(tensors, dim=0):
     return Cat(d)(*tensors)
 
 
-def stack(tensors, dim=0):
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dim, in the dtype where they meet."""
     tensors = tuple(tensors)
     if not tensors:
@@ -325,7 +327,7 @@ def stack(tensors, dim=0):
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
-def split(x, split_size, dim=0):
+def split(x: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of x along dim: pieces of split_size (the last may be shorter), or of the sizes in a list."""
     d = one_dim(dim, x.ndim, "split")
     n = x.shape[d]
@@ -340,7 +342,7 @@ def split(x, split_size, dim=0):
     return Split(lengths, d)(x)
 
 
-def chunk(x, chunks, dim=0):
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """x in at most `chunks` views along dim, of equal length but for the last."""
     if chunks <= 0:
         raise ValueError(f"chunk: {chunks} chunks; ask for at least one")
@@ -349,17 +351,17 @@ def chunk(x, chunks, dim=0):
     return split(x, -(-n // chunks) if n else [0] * chunks, d)
 
 
-def unbind(x, dim=0):
+def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """x[0], x[1], … along dim, as views."""
     return Unbind(one_dim(dim, x.ndim, "unbind"))(x)
 
 
-def tril(x, diagonal=0):
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions; the rest 0."""
     return _triangle("tril", x, diagonal, True)
 
 
-def triu(x, diagonal=0):
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two dimensions; the rest 0."""
     return _triangle("triu", x, diagonal, False)
 
@@ -370,7 +372,7 @@ def _triangle(op: str, x, diagonal: int, lower: bool):
     return Triangle(diagonal, lower)(x)
 
 
-def contiguous(x):
+def contiguous(x: Tensor) -> Tensor:
     """x with its elements in C order in memory, copied only if they are not."""
     array = unwrap(x)
     if array.flags.c_contiguous:
@@ -380,7 +382,7 @@ def contiguous(x):
     return clone(x)
 
 
-def one_hot(ids, num_classes: int):
+def one_hot(ids: Any, num_classes: int) -> Tensor:
     """int64 vectors with a 1 at each id and 0 elsewhere, shape (*ids.shape, num_classes)."""
     array = unwrap(ids)
     if array.dtype.kind not in "iu":

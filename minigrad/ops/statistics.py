@@ -1,7 +1,7 @@
 """Statistics beyond mean and var: medians, quantiles, the most frequent, counts, and what leaves NaN out."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,16 +113,19 @@ def quantile(
     ndim = array.ndim
     if dim is None:
         x, d = reshape(x, -1), 0
+    elif ndim == 0:
+        dims(dim, ndim, "quantile")
+        x, d = reshape(x, 1), 0
     else:
-        (d,) = dims(dim, ndim, "quantile") or (None,)
-        x, d = (reshape(x, 1), 0) if d is None else (x, d)
+        (d,) = dims(dim, ndim, "quantile")
     n = x.shape[d]
     if array.size == 0:
         raise ValueError(f"quantile: a tensor of shape {array.shape} has no elements")
     ordered = movedim(sort(x, d).values, d, 0)
     rank = shares.reshape(-1) * (n - 1)
     if interpolation in ("lower", "higher", "nearest"):
-        rank = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}[interpolation](rank)
+        rounded: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+        rank = rounded[interpolation](rank)
     low = np.floor(rank).astype(np.int64)
     part = (rank - low).astype(np.float64)
     if interpolation == "midpoint":

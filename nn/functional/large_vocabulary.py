@@ -1,5 +1,7 @@
 """Losses for a vocabulary too large for a softmax over all of it."""
 
+from typing import Any
+
 from minigrad import ops
 from minigrad.devices import array_module, looks_at_values
 from minigrad.tensor import Tensor, unwrap
@@ -29,7 +31,7 @@ def negative_sampling_loss(
 
 
 def hierarchical_softmax(
-    hidden: Tensor, weight: Tensor, target: Tensor, tree: Tensor, *, reduction: str = "mean"
+    hidden: Tensor, weight: Tensor, target: Any, tree: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
     """-ln p(t|h) = -Σ ln σ(±vₙ·h) over the inner nodes n above t in a tree from nn.huffman  (Morin & Bengio 2005).
 

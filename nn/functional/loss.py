@@ -1,6 +1,7 @@
 """Losses as functions: reduction is "mean", "sum" or "none"."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -183,7 +184,7 @@ def nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+    input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
     """(ln var + (input - target)²/var)/2: the negative log-likelihood of a normal distribution  (Nix & Weigend 1994).
 

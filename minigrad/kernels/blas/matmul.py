@@ -8,11 +8,12 @@ from minigrad.devices import array_module
 from minigrad.kernels.blas.product import product
 from minigrad.kernels.reference.matmul import check
 from minigrad.threads import all_threads_for_blas
+from minigrad.typing import Array
 
 WORTH_ALL_THREADS = 1 << 27  # multiply-adds: milliseconds
 
 
-def matmul(a, b):
+def matmul(a: Array, b: Array) -> Array:
     """See reference.matmul; in as few and as large products as the layout allows."""
     check(a, b)
     if array_module(a) is np and a.size * b.shape[-1] >= WORTH_ALL_THREADS:
