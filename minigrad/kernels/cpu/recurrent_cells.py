@@ -12,6 +12,7 @@ from numba import prange
 from minigrad.kernels.cpu import recurrent_walk, simd
 from minigrad.kernels.cpu.recurrent_walk import inline
 from minigrad.kernels.cpu.tiles import span
+from minigrad.typing import Array
 
 ONE, ZERO = np.float32(1), np.float32(0)
 
@@ -22,12 +23,12 @@ ONE, ZERO = np.float32(1), np.float32(0)
 class LSTM(NamedTuple):
     """The arrays of reference.recurrent.lstm; h and c (batch, n) hold the initial states, and then the last."""
 
-    gates: np.ndarray
-    h: np.ndarray
-    c: np.ndarray
-    output: np.ndarray
-    cells: np.ndarray
-    activated: np.ndarray
+    gates: Array
+    h: Array
+    c: Array
+    output: Array
+    cells: Array
+    activated: Array
 
 
 @inline
@@ -52,6 +53,7 @@ _lstm_sequences = recurrent_walk.forward(_lstm, gates=4)
 
 @simd.parallel
 def lstm(walk, arrays):
+    """All threads' sequences, arrays filled in place."""
     for share in prange(len(walk.bounds) - 1):
         _lstm_sequences(share, walk, arrays)
 
@@ -59,13 +61,13 @@ def lstm(walk, arrays):
 class LSTMBackward(NamedTuple):
     """The arrays of reference.recurrent.lstm_backward; earlier (rows, n) is c before each row, drecurrent dgates."""
 
-    grad: np.ndarray
-    dh: np.ndarray
-    dc: np.ndarray
-    activated: np.ndarray
-    cells: np.ndarray
-    earlier: np.ndarray
-    drecurrent: np.ndarray
+    grad: Array
+    dh: Array
+    dc: Array
+    activated: Array
+    cells: Array
+    earlier: Array
+    drecurrent: Array
 
 
 @inline
@@ -90,6 +92,7 @@ _lstm_backward_sequences = recurrent_walk.backward(_lstm_backward, gates=4)
 
 @simd.parallel
 def lstm_backward(walk, arrays):
+    """All threads' sequences, arrays filled in place."""
     for share in prange(len(walk.bounds) - 1):
         _lstm_backward_sequences(share, walk, arrays)
 
@@ -100,12 +103,12 @@ def lstm_backward(walk, arrays):
 class GRU(NamedTuple):
     """The arrays of reference.recurrent.gru; h (batch, n) holds the initial states, and then the last."""
 
-    gates: np.ndarray
-    bias: np.ndarray
-    h: np.ndarray
-    output: np.ndarray
-    hidden: np.ndarray
-    activated: np.ndarray
+    gates: Array
+    bias: Array
+    h: Array
+    output: Array
+    hidden: Array
+    activated: Array
 
 
 @inline
@@ -130,6 +133,7 @@ _gru_sequences = recurrent_walk.forward(_gru, gates=3)
 
 @simd.parallel
 def gru(walk, arrays):
+    """All threads' sequences, arrays filled in place."""
     for share in prange(len(walk.bounds) - 1):
         _gru_sequences(share, walk, arrays)
 
@@ -137,13 +141,13 @@ def gru(walk, arrays):
 class GRUBackward(NamedTuple):
     """The arrays of reference.recurrent.gru_backward; earlier (rows, n) is h before each row."""
 
-    grad: np.ndarray
-    dh: np.ndarray
-    activated: np.ndarray
-    hidden: np.ndarray
-    earlier: np.ndarray
-    dgates: np.ndarray
-    drecurrent: np.ndarray
+    grad: Array
+    dh: Array
+    activated: Array
+    hidden: Array
+    earlier: Array
+    dgates: Array
+    drecurrent: Array
 
 
 @inline
@@ -168,6 +172,7 @@ _gru_backward_sequences = recurrent_walk.backward(_gru_backward, gates=3)
 
 @simd.parallel
 def gru_backward(walk, arrays):
+    """All threads' sequences, arrays filled in place."""
     for share in prange(len(walk.bounds) - 1):
         _gru_backward_sequences(share, walk, arrays)
 
@@ -178,9 +183,9 @@ def gru_backward(walk, arrays):
 class RNN(NamedTuple):
     """The arrays of reference.recurrent.rnn; h (batch, n) holds the initial states, and then the last."""
 
-    gates: np.ndarray
-    h: np.ndarray
-    output: np.ndarray
+    gates: Array
+    h: Array
+    output: Array
     relu: bool
 
 
@@ -199,6 +204,7 @@ _rnn_sequences = recurrent_walk.forward(_rnn, gates=1)
 
 @simd.parallel
 def rnn(walk, arrays):
+    """All threads' sequences, arrays filled in place."""
     for share in prange(len(walk.bounds) - 1):
         _rnn_sequences(share, walk, arrays)
 
@@ -206,10 +212,10 @@ def rnn(walk, arrays):
 class RNNBackward(NamedTuple):
     """The arrays of reference.recurrent.rnn_backward; drecurrent is dgates."""
 
-    grad: np.ndarray
-    dh: np.ndarray
-    output: np.ndarray
-    drecurrent: np.ndarray
+    grad: Array
+    dh: Array
+    output: Array
+    drecurrent: Array
     relu: bool
 
 
@@ -229,6 +235,7 @@ _rnn_backward_sequences = recurrent_walk.backward(_rnn_backward, gates=1)
 
 @simd.parallel
 def rnn_backward(walk, arrays):
+    """All threads' sequences, arrays filled in place."""
     for share in prange(len(walk.bounds) - 1):
         _rnn_backward_sequences(share, walk, arrays)
 

@@ -9,6 +9,7 @@ The rows of a step are split into tiles of equal height (25 into 13 and 12): wit
 the last tile with zeros would cost a third of the time.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
@@ -19,11 +20,12 @@ from minigrad.kernels.cpu import simd
 from minigrad.kernels.cpu.matmul import pack_columns
 from minigrad.kernels.cpu.micro_kernel import COLUMNS, TALLEST, multiply_rows
 from minigrad.kernels.cpu.tiles import address_of, call, span
+from minigrad.typing import Array
 
 inline = njit(error_model="numpy")  # without a cache of its own: it is compiled into what calls it
 
 
-def empty(*shape: int) -> np.ndarray:
+def empty(*shape: int) -> Array:
     """A float32 array without values yet."""
     return np.empty(shape, np.float32)
 
@@ -40,20 +42,20 @@ class Walk(NamedTuple):
     """
 
     multiply: int
-    panels: np.ndarray
-    sizes: np.ndarray
-    starts: np.ndarray
-    bounds: np.ndarray
+    panels: Array
+    sizes: Array
+    starts: Array
+    bounds: Array
     reverse: bool
 
 
-def walk_of(weight, gates: int, sizes, reverse: bool) -> Walk:
+def walk_of(weight: Array, gates: int, sizes: Array, reverse: bool) -> Walk:
     """The walk over steps of these sizes, with weight (gates · units, depth)."""
     panels, starts = panels_of(weight, gates), np.cumsum(sizes) - sizes
     return Walk(PRODUCT, panels, sizes, starts, _shares(sizes), bool(reverse))
 
 
-def _shares(sizes):
+def _shares(sizes: Array) -> Array:
     """The longest sequences come first, so equal shares of the steps are unequal shares of the sequences."""
     lengths = (sizes[:, None] > np.arange(sizes[0])).sum(0)
     threads = min(numba.get_num_threads(), len(lengths))
@@ -61,7 +63,7 @@ def _shares(sizes):
     return np.searchsorted(middles, lengths.sum() * np.arange(threads + 1) / threads)
 
 
-def forward(cell, gates: int):
+def forward(cell: Callable, gates: int) -> Callable:
     """sequences(share, walk, arrays): one thread's sequences, from their first step to their last, through `cell`.
 
     cell(product, stride, at, sequence, h, arrays), compiled, makes the state h of row `at` of all rows, which belongs
@@ -91,7 +93,7 @@ def forward(cell, gates: int):
     return sequences
 
 
-def backward(cell, gates: int):
+def backward(cell: Callable, gates: int) -> Callable:
     """sequences(share, walk, arrays): the same sequences from their last step to their first.
 
     cell(at, sequence, dh, arrays) gets the gradient dh of a row's state, gathered from all sides, and writes the row's
@@ -145,7 +147,7 @@ def _whole_panels(units):
 # ---- packing, and the product of a step -----------------------------------------------------
 
 
-def panels_of(weight, gates: int):
+def panels_of(weight: Array, gates: int) -> Array:
     """The rows of weight (gates · units, depth) in panels of COLUMNS units, those of a gate filled up with zeros."""
     units = len(weight) // gates
     packed = empty(-(-units // COLUMNS) * gates * COLUMNS * weight.shape[1])
