@@ -33,7 +33,7 @@ from nn.alignment import AdditiveAttention, DotProductAttention, GeneralAttentio
 from nn.attention import MultiheadAttention
 from nn.cache import KVCache
 from nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from nn.convolution import Conv1d
+from nn.convolution import Conv1d, Conv2d
 from nn.dropout import Dropout, Dropout1d, Dropout2d
 from nn.embedding import Embedding
 from nn.large_vocabulary import HierarchicalSoftmax, NegativeSamplingLoss
@@ -62,7 +62,18 @@ from nn.normalization import (
     LayerNorm,
     RMSNorm,
 )
-from nn.pooling import AdaptiveMaxPool1d, AvgPool1d, MaxOverTime, MaxPool1d, MeanOverTime
+from nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxOverTime,
+    MaxPool1d,
+    MaxPool2d,
+    MeanOverTime,
+)
 from nn.positional import LearnedPositionalEmbedding, RotaryEmbedding, SinusoidalPositionalEncoding
 from nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.transformer import (

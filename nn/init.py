@@ -95,6 +95,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 GAINS = {
     "linear": 1.0,
     "conv1d": 1.0,
+    "conv2d": 1.0,
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2),

@@ -211,6 +211,14 @@ conv1d_backward = Kernel(
         ),
     ),
 )
+conv2d = Kernel(
+    reference.convolution2d.conv2d,
+    _numba("convolution2d", worth=lambda x: x.size >= SMALL),
+)
+conv2d_backward = Kernel(
+    reference.convolution2d.conv2d_backward,
+    _numba("convolution2d", worth=lambda grad: grad.size >= SMALL),
+)
 conv1d_max = Kernel(
     reference.convolution_max.conv1d_max,
     _numba("convolution_max", worth=lambda x: x.size >= SMALL),
@@ -218,6 +226,14 @@ conv1d_max = Kernel(
 conv1d_max_backward = Kernel(
     reference.convolution_max.conv1d_max_backward,
     _numba("convolution_max", worth=lambda x: x.size >= SMALL),
+)
+max_pool2d = Kernel(
+    reference.pooling2d.max_pool2d,
+    _numba("pooling2d", worth=lambda x: x.size >= SMALL),
+)
+max_pool2d_backward = Kernel(
+    reference.pooling2d.max_pool2d_backward,
+    _numba("pooling2d", worth=lambda grad: grad.size >= SMALL),
 )
 embedding = Kernel(
     reference.embedding.embedding,

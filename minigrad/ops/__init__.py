@@ -50,6 +50,7 @@ from minigrad.ops.comparison import (
 )
 from minigrad.ops.conversion import astype, clone
 from minigrad.ops.convolution import conv1d
+from minigrad.ops.convolution2d import conv2d
 from minigrad.ops.convolution_max import conv1d_max
 from minigrad.ops.distance import cdist, cosine_similarity, normalize, pairwise_distance
 from minigrad.ops.dropout import dropout
@@ -82,6 +83,13 @@ from minigrad.ops.normalization import layer_norm, rms_norm
 from minigrad.ops.order import amax, amin, argmax, argmin, max, min, nonzero, sort, topk
 from minigrad.ops.padding import pad
 from minigrad.ops.pooling import adaptive_max_pool1d, avg_pool1d, max_over_time, max_pool1d, mean_over_time
+from minigrad.ops.pooling2d import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool2d,
+    max_pool2d,
+)
 from minigrad.ops.products import (
     addmm,
     addmv,
@@ -202,7 +210,10 @@ __all__ = [
     "acos",
     "acosh",
     "activate",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "add",
     "addcdiv",
     "addcmul",
@@ -229,6 +240,7 @@ __all__ = [
     "avg_pool1d",
     "baddbmm",
     "bincount",
+    "avg_pool2d",
     "bitwise_and",
     "bitwise_left_shift",
     "bitwise_not",
@@ -252,6 +264,7 @@ __all__ = [
     "contiguous",
     "conv1d",
     "conv1d_max",
+    "conv2d",
     "cos",
     "cosh",
     "cosine_similarity",
@@ -338,6 +351,7 @@ __all__ = [
     "max",
     "max_over_time",
     "max_pool1d",
+    "max_pool2d",
     "maximum",
     "mean",
     "mean_over_time",

@@ -5,10 +5,15 @@ with the same meaning is that very function. Losses take reduction="mean", "sum"
 """
 
 from minigrad.ops import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
     adaptive_max_pool1d,
+    adaptive_max_pool2d,
     avg_pool1d,
+    avg_pool2d,
     conv1d,
     conv1d_max,
+    conv2d,
     cosine_similarity,
     elu,
     embedding,
@@ -18,6 +23,7 @@ from minigrad.ops import (
     log_softmax,
     max_over_time,
     max_pool1d,
+    max_pool2d,
     mean_over_time,
     normalize,
     one_hot,
@@ -73,14 +79,19 @@ from nn.functional.margin_loss import (
 from nn.functional.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "conv1d",
     "conv1d_max",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -111,6 +122,7 @@ __all__ = [
     "margin_ranking_loss",
     "max_over_time",
     "max_pool1d",
+    "max_pool2d",
     "mean_over_time",
     "mish",
     "mse_loss",

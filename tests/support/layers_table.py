@@ -55,6 +55,11 @@ def signs(*shape):
     return rng.choice([-1.0, 1.0], shape)
 
 
+def distinct(*shape):
+    """Numbers far enough apart that finite differences do not change which is the largest."""
+    return rng.permutation(np.arange(np.prod(shape)) * 0.1 - 1).reshape(shape)
+
+
 def causal(n, m=None):
     return ~np.tril(np.ones((n, m or n), bool))
 
@@ -173,6 +178,29 @@ CONVOLUTION = [
     Case("conv1d-same", lambda nn: nn.Conv1d(3, 2, 4, padding="same"), [real(2, 3, 5)]),
     Case("conv1d-unbatched", lambda nn: nn.Conv1d(3, 2, 4, padding=2), [real(3, 5)]),
     Case("conv1d-everything", lambda nn: nn.Conv1d(4, 6, 3, 2, 3, 2, 2), [real(2, 4, 7)]),
+    Case("conv2d", lambda nn: nn.Conv2d(3, 4, 3), [real(2, 3, 5, 4)]),
+    Case("conv2d-no-bias", lambda nn: nn.Conv2d(2, 3, (2, 3), bias=False), [real(2, 2, 4, 5)]),
+    Case("conv2d-same", lambda nn: nn.Conv2d(2, 2, (4, 3), padding="same"), [real(2, 2, 5, 4)]),
+    Case("conv2d-unbatched", lambda nn: nn.Conv2d(2, 3, 3, padding=(2, 1)), [real(2, 4, 3)]),
+    Case("conv2d-stride", lambda nn: nn.Conv2d(1, 2, 3, 2), [real(2, 1, 6, 7)]),
+    Case("conv2d-everything", lambda nn: nn.Conv2d(4, 6, (2, 3), (2, 1), (3, 1), (1, 2), 2), [real(2, 4, 4, 5)]),
+    Case("conv2d-depthwise", lambda nn: nn.Conv2d(3, 3, 2, groups=3), [real(2, 3, 3, 4)]),
+    Case("max-pool-2d", lambda nn: nn.MaxPool2d(2), [distinct(2, 3, 5, 4)]),
+    Case(
+        "max-pool-2d-everything",
+        lambda nn: nn.MaxPool2d((3, 2), (2, 1), 1, (1, 2), ceil_mode=True),
+        [distinct(2, 2, 6, 5)],
+    ),
+    Case("max-pool-2d-unbatched", lambda nn: nn.MaxPool2d(3, 2, 1), [distinct(2, 6, 5)]),
+    Case("avg-pool-2d", lambda nn: nn.AvgPool2d(2), [real(2, 3, 5, 4)]),
+    Case("avg-pool-2d-everything", lambda nn: nn.AvgPool2d((3, 2), (2, 1), (1, 0), True, False), [real(2, 2, 6, 5)]),
+    Case("avg-pool-2d-ceil", lambda nn: nn.AvgPool2d(3, 2, 1, True), [real(2, 2, 6, 5)]),
+    Case("avg-pool-2d-divisor", lambda nn: nn.AvgPool2d(2, divisor_override=3), [real(2, 4, 5)]),
+    Case("adaptive-avg-pool", lambda nn: nn.AdaptiveAvgPool1d(3), [real(2, 3, 7)]),
+    Case("adaptive-avg-pool-2d", lambda nn: nn.AdaptiveAvgPool2d(1), [real(2, 3, 4, 5)]),
+    Case("adaptive-avg-pool-2d-parts", lambda nn: nn.AdaptiveAvgPool2d((3, None)), [real(2, 3, 4, 5)]),
+    Case("adaptive-avg-pool-2d-even", lambda nn: nn.AdaptiveAvgPool2d((2, 3)), [real(2, 4, 6)]),
+    Case("adaptive-max-pool-2d", lambda nn: nn.AdaptiveMaxPool2d((3, 2)), [distinct(2, 3, 4, 5)]),
     Case("max-pool", lambda nn: nn.MaxPool1d(2), [real(2, 3, 7)]),
     Case("max-pool-everything", lambda nn: nn.MaxPool1d(3, 2, 1, 2, ceil_mode=True), [real(2, 3, 8)]),
     Case("avg-pool", lambda nn: nn.AvgPool1d(3, 2), [real(2, 3, 7)]),

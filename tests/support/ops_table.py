@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.support import windows
+
 _random = np.random.default_rng(20)
 
 
@@ -594,6 +596,38 @@ OPS = [
        lambda x: pool(x, np.nanmean, 3, 2, 1, fill=np.nan), (real(2, 3, 5),), variant="not the padding"),
     Op("adaptive_max_pool1d", lambda m, x: m.adaptive_max_pool1d(x, 3),
        lambda x: np.stack([x[..., :3].max(-1), x[..., 2:5].max(-1), x[..., 4:].max(-1)], -1), (distinct(2, 3, 7),)),
+    *[
+        Op("conv2d", lambda m, *inputs, options=options: m.conv2d(*inputs, **options),
+           lambda *inputs, told=told: windows.conv2d(*inputs, **told), inputs, variant=name)
+        for name, options, told, inputs in [
+            ("", {}, {}, (real(2, 3, 4, 5), real(4, 3, 3, 2), real(4))),
+            ("no bias", {}, {}, (real(2, 2, 3, 4), real(2, 2, 2, 2))),
+            ("same", {"padding": "same"}, {"padding": ((0, 1), (1, 2))},
+             (real(2, 2, 3, 5), real(3, 2, 2, 4), real(3))),
+            ("everything", {"stride": (2, 1), "padding": (3, 1), "dilation": (2, 1), "groups": 2},
+             {"stride": (2, 1), "padding": ((3, 3), (1, 1)), "dilation": (2, 1), "groups": 2},
+             (real(2, 4, 4, 3), real(4, 2, 3, 2), real(4))),
+        ]
+    ],
+    Op("conv2d", lambda m, x, w: m.conv2d(x, w), lambda x, w: windows.conv2d(x[None], w)[0],
+       (real(2, 4, 3), real(3, 2, 2, 2)), variant="unbatched"),
+    Op("max_pool2d", lambda m, x: m.max_pool2d(x, 2), lambda x: windows.pool2d(x, np.max, (2, 2), (2, 2)),
+       (distinct(2, 3, 4, 5),)),
+    Op("max_pool2d", lambda m, x: m.max_pool2d(x, (3, 2), stride=(2, 1), padding=1, dilation=(1, 2)),
+       lambda x: windows.pool2d(x, np.max, (3, 2), (2, 1), (1, 1), (1, 2)), (distinct(2, 5, 6),), variant="everything"),
+    Op("avg_pool2d", lambda m, x: m.avg_pool2d(x, 2), lambda x: windows.pool2d(x, np.mean, (2, 2), (2, 2)),
+       (real(2, 3, 4, 5),)),
+    Op("avg_pool2d", lambda m, x: m.avg_pool2d(x, 3, stride=(1, 2), padding=1, count_include_pad=False),
+       lambda x: windows.pool2d(x, np.nanmean, (3, 3), (1, 2), (1, 1), fill=np.nan), (real(2, 3, 4),),
+       variant="not the padding"),
+    Op("adaptive_avg_pool1d", lambda m, x: m.adaptive_avg_pool1d(x, 3),
+       lambda x: np.stack([x[..., :3].mean(-1), x[..., 2:5].mean(-1), x[..., 4:].mean(-1)], -1), (real(2, 3, 7),)),
+    Op("adaptive_avg_pool2d", lambda m, x: m.adaptive_avg_pool2d(x, (1, 2)),
+       lambda x: np.stack([x[..., :2].mean((-2, -1)), x[..., 2:].mean((-2, -1))], -1)[..., None, :],
+       (real(2, 3, 4),)),
+    Op("adaptive_max_pool2d", lambda m, x: m.adaptive_max_pool2d(x, (1, 2)),
+       lambda x: np.stack([x[..., :2].max((-2, -1)), x[..., 2:].max((-2, -1))], -1)[..., None, :],
+       (distinct(2, 3, 4),)),
     Op("max_over_time", lambda m, x: m.max_over_time(x), lambda x: x.max(1), (distinct(2, 4, 3),), torch=False),
     Op("max_over_time", lambda m, x: m.max_over_time(x, index(m, ended)),
        lambda x: np.stack([x[0].max(0), x[1, :2].max(0), 0 * x[2, 0]]), (distinct(3, 4, 2),), torch=False,

@@ -9,6 +9,7 @@ from minigrad.kernels.reference import (
     attention,
     cast,
     convolution,
+    convolution2d,
     convolution_max,
     cross_entropy,
     dropout,
@@ -17,6 +18,7 @@ from minigrad.kernels.reference import (
     matmul,
     normalization,
     optimizer,
+    pooling2d,
     recurrent,
     softmax,
 )
@@ -26,6 +28,7 @@ __all__ = [
     "attention",
     "cast",
     "convolution",
+    "convolution2d",
     "convolution_max",
     "cross_entropy",
     "dropout",
@@ -34,6 +37,7 @@ __all__ = [
     "matmul",
     "normalization",
     "optimizer",
+    "pooling2d",
     "recurrent",
     "softmax",
 ]

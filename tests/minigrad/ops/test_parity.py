@@ -20,7 +20,9 @@ class Torch:
         self.F = self.torch.nn.functional
 
     def __getattr__(self, name):
-        if name in ("adaptive_max_pool1d", "embedding") or (hasattr(self.F, name) and not hasattr(self.torch, name)):
+        if name in ("adaptive_max_pool1d", "adaptive_avg_pool1d", "embedding") or (
+            hasattr(self.F, name) and not hasattr(self.torch, name)
+        ):
             return getattr(self.F, name)
         return getattr(self.torch, name)
 
