@@ -31,8 +31,8 @@ from models.classifiers.bodies.textcnn import MaxOverTimeConv1d, TextCNN
 from models.classifiers.config import ClassifierConfig
 from models.classifiers.text_classifier import TextClassifier
 from models.classifiers.training import FitConfig
+from models.errors import DataError
 from models.metrics import accuracy, confusion_matrix, precision_recall_f1
-from models.text.files import DataError
 from models.text.sources import datasets
 from nn import functional as F
 

@@ -19,8 +19,8 @@ import minigrad as mg
 import nn
 from lessons.material.kit import fast, goal, show_source
 from minigrad.kernels.reference import recurrent
+from models.errors import DataError
 from models.text.batching import StreamBatches
-from models.text.files import DataError
 from models.text.sources import corpora
 from models.text.tokenizers import CharTokenizer
 from nn import functional as F

@@ -21,6 +21,7 @@ import minigrad as mg
 import nn
 from lessons.material.kit import fast, goal, show_source
 from minigrad.kernels.reference import recurrent
+from models.errors import DataError
 from models.generation.generate import generate_text
 from models.rnn import CarriedState, RNNConfig, RNNGenerator
 from models.text.batching import (
@@ -29,7 +30,6 @@ from models.text.batching import (
     stream_evaluation_batches,
     train_val_split,
 )
-from models.text.files import DataError
 from models.text.sources import corpora
 from models.text.tokenizers import CharTokenizer
 from nn import functional as F

@@ -5,21 +5,26 @@
     sections = parse_flags(sections, argv, prog="minigrad train gpt", description="Train a GPT.")
 
 A section is a dataclass instance. Every field is a flag and a TOML key of the same name, without the
-section's: `--num-layers 6`, `num_layers = 6`. The docstring below a field is its help.
+section's: `--num-layers 6`, `num_layers = 6`. The docstring below a field is its help. What a field may be is
+checked in the dataclass's __post_init__, by the functions at the end.
 """
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any, TypeVar
 
 from models.errors import UserError
 
-Sections = dict[str, typing.Any]
+Sections = dict[str, Any]
+C = TypeVar("C")
 
 
 def parse_flags(
@@ -133,3 +138,57 @@ def _described(hint) -> str:
         return f"a list of {len(typing.get_args(hint))} values"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", Path: "a path"}
     return names.get(hint, str(hint))
+
+
+# What fields may be.
+
+
+def check(config: Any, name: str, fits: bool, expected: str) -> None:
+    """Raises UserError, "name=value: expected …", unless the value of a field fits."""
+    if not fits:
+        raise UserError(f"{name}={getattr(config, name)!r}: expected {expected}")
+
+
+def check_whole(config: Any, *names: str, least: int = 1) -> None:
+    """Raises UserError unless these fields are whole numbers, `least` or above; numpy's become Python's."""
+    expected = "a whole number above 0" if least == 1 else f"a whole number, {least} or above"
+    for name in names:
+        value = getattr(config, name)
+        check(config, name, _is_number(value, Integral) and value >= least, expected)
+        setattr(config, name, int(value))  # what a checkpoint's JSON can hold
+
+
+def check_number(config: Any, *names: str, zero: bool = True) -> None:
+    """Raises UserError unless these fields are finite numbers above 0, or 0 where that is allowed."""
+    for name in names:
+        value = getattr(config, name)
+        fits = _is_number(value, Real) and (value >= 0 if zero else value > 0) and value < math.inf
+        check(config, name, fits, "a number, 0 or above" if zero else "a number above 0")
+        setattr(config, name, float(value))
+
+
+def check_probability(config: Any, *names: str) -> None:
+    """Raises UserError unless these fields are numbers from 0 to below 1."""
+    for name in names:
+        value = getattr(config, name)
+        check(config, name, _is_number(value, Real) and 0 <= value < 1, "a probability, from 0 to below 1")
+        setattr(config, name, float(value))
+
+
+def check_choice(config: Any, **choices: Collection[Any]) -> None:
+    """Raises UserError unless each field is among its choices: check_choice(self, cell=("lstm", "gru"))."""
+    for name, known in choices.items():
+        check(config, name, getattr(config, name) in known, f"one of {', '.join(map(str, known))}")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def of_preset(config: type[C], presets: dict[str, dict], name: str, changes: dict[str, Any]) -> C:
+    """A configuration from a table of presets, with changes to some fields. UserError gives the closest name."""
+    if name not in presets:
+        close = difflib.get_close_matches(name, presets, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(presets)}"
+        raise UserError(f"no {config.__name__.removesuffix('Config')} preset {name!r}: {hint}")
+    return config(**presets[name] | changes)

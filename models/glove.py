@@ -27,7 +27,7 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from models.errors import UserError
+from models.configuration import check_number, check_whole
 from models.training.stepper import Step, Stepper
 from nn import functional as F
 from nn.optim import Adagrad
@@ -46,10 +46,8 @@ class GloVeConfig:
     """The size of the vector of a word."""
 
     def __post_init__(self):
-        for name, least in (("vocab_size", 2), ("embedding_dim", 1)):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < least:
-                raise UserError(f"{name}={size!r}: expected a whole number, {least} or above")
+        check_whole(self, "vocab_size", least=2)
+        check_whole(self, "embedding_dim")
 
 
 @dataclass
@@ -70,16 +68,10 @@ class GloVeTraining:
     """Of the first vectors and of the order of the cells."""
 
     def __post_init__(self):
-        for name, fits, expected in (
-            ("epochs", self.epochs >= 1, "a whole number above 0"),
-            ("window", self.window >= 1, "a whole number above 0"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0"),
-            ("x_max", 0 < self.x_max < math.inf, "a number above 0"),
-            ("alpha", 0 <= self.alpha < math.inf, "a number, 0 or above"),
-            ("seed", self.seed >= 0, "a whole number, 0 or above"),
-        ):
-            if not fits:
-                raise UserError(f"{name}={getattr(self, name)}: expected {expected}")
+        check_whole(self, "epochs", "window")
+        check_whole(self, "seed", least=0)
+        check_number(self, "learning_rate", "x_max", zero=False)
+        check_number(self, "alpha")
 
 
 class Cooccurrences(NamedTuple):

@@ -9,12 +9,12 @@ Tokens and positions become vectors, each block lets every position gather from 
 vectors again: the better the match, the likelier that token is next.
 """
 
-import difflib
 import math
 from dataclasses import dataclass
 
 import nn
 from minigrad.tensor import unwrap
+from models.configuration import check, check_probability, check_whole, of_preset
 from models.errors import UserError
 from models.weights import gpt2 as huggingface
 from nn import functional as F
@@ -43,28 +43,19 @@ class GPTConfig:
     """Whether linear layers and normalisations add a bias."""
 
     def __post_init__(self):
-        for name in ("vocab_size", "context_length", "num_layers", "num_heads", "embedding_dim"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise UserError(f"{name}={size!r}: expected a whole number above 0")
+        check_whole(self, "vocab_size", "context_length", "num_layers", "num_heads", "embedding_dim")
         if self.embedding_dim % self.num_heads:
             raise UserError(
                 f"embedding_dim={self.embedding_dim} is not divisible by num_heads={self.num_heads}: "
                 f"take {self._nearest_width()} or another multiple"
             )
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise UserError(f"dropout={self.dropout!r}: expected a probability, from 0 to below 1")
-        if not isinstance(self.bias, bool):
-            raise UserError(f"bias={self.bias!r}: expected True or False")
+        check_probability(self, "dropout")
+        check(self, "bias", isinstance(self.bias, bool), "True or False")
 
     @classmethod
     def preset(cls, name: str, **changes) -> "GPTConfig":
         """A configuration of PRESETS, with changes to some fields: preset("nano", vocab_size=65)."""
-        if name not in PRESETS:
-            close = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PRESETS)}"
-            raise UserError(f"no GPT preset {name!r}: {hint}")
-        return cls(**PRESETS[name] | changes)
+        return of_preset(cls, PRESETS, name, changes)
 
     def _nearest_width(self) -> int:
         return max(round(self.embedding_dim / self.num_heads), 1) * self.num_heads

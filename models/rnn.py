@@ -9,13 +9,12 @@ far, and the state says which token is likely next. A GPT looks back at the toke
 context_length of them; here only the state goes on, and it is the same size however long the text is.
 """
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
 import nn
 from minigrad.tensor import Tensor, unwrap
-from models.errors import UserError
+from models.configuration import check_choice, check_probability, check_whole, of_preset
 from nn import functional as F
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -41,23 +40,14 @@ class RNNConfig:
     """Probability of dropping a number between the layers while training."""
 
     def __post_init__(self):
-        for name in ("vocab_size", "context_length", "num_layers", "hidden_size", "embedding_dim"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise UserError(f"{name}={size!r}: expected a whole number above 0")
-        if self.cell not in CELLS:
-            raise UserError(f"cell={self.cell!r}: expected one of {', '.join(CELLS)}")
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise UserError(f"dropout={self.dropout!r}: expected a probability, from 0 to below 1")
+        check_whole(self, "vocab_size", "context_length", "num_layers", "hidden_size", "embedding_dim")
+        check_choice(self, cell=CELLS)
+        check_probability(self, "dropout")
 
     @classmethod
     def preset(cls, name: str, **changes) -> "RNNConfig":
         """A configuration of PRESETS, with changes to some fields: preset("nano", vocab_size=77)."""
-        if name not in PRESETS:
-            close = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PRESETS)}"
-            raise UserError(f"no RNN preset {name!r}: {hint}")
-        return cls(**PRESETS[name] | changes)
+        return of_preset(cls, PRESETS, name, changes)
 
 
 PRESETS = {

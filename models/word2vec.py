@@ -28,6 +28,7 @@ import numpy as np
 import nn
 from minigrad.devices import array_module
 from minigrad.tensor import unwrap
+from models.configuration import check, check_choice, check_number, check_whole
 from models.errors import UserError
 from models.training.stepper import Step, Stepper
 from models.vectors.vocabulary import EncodedText, Vocabulary
@@ -54,19 +55,10 @@ class Word2VecConfig:
     """Words drawn at random for each that occurred, with negative sampling."""
 
     def __post_init__(self):
-        for name, least in (("vocab_size", 2), ("embedding_dim", 1), ("negatives", 1)):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < least:
-                raise UserError(f"{name}={size!r}: expected a whole number, {least} or above")
-        for name, choices in CHOICES:
-            if getattr(self, name) not in choices:
-                raise UserError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(choices)}")
-
-
-CHOICES = (
-    ("architecture", ("skip-gram", "cbow")),
-    ("output", ("negative-sampling", "hierarchical-softmax")),
-)
+        check_whole(self, "vocab_size", least=2)
+        check_whole(self, "embedding_dim", "negatives")
+        outputs = ("negative-sampling", "hierarchical-softmax")
+        check_choice(self, architecture=("skip-gram", "cbow"), output=outputs)
 
 
 @dataclass
@@ -87,20 +79,13 @@ class Word2VecTraining:
     """Of everything random: vectors, windows, what is left out, negatives."""
 
     def __post_init__(self):
-        for name, fits, expected in (
-            ("epochs", self.epochs >= 1, "a whole number above 0"),
-            ("window", self.window >= 1, "a whole number above 0"),
-            ("subsample", 0 <= self.subsample < math.inf, "a number, 0 or above"),
-            ("learning_rate", self.learning_rate is None or 0 < self.learning_rate < math.inf, "a number above 0"),
-            (
-                "min_learning_rate",
-                0 <= self.min_learning_rate <= (self.learning_rate or 0.025),
-                "0 to the learning rate",
-            ),
-            ("seed", self.seed >= 0, "a whole number, 0 or above"),
-        ):
-            if not fits:
-                raise UserError(f"{name}={getattr(self, name)}: expected {expected}")
+        check_whole(self, "epochs", "window")
+        check_whole(self, "seed", least=0)
+        check_number(self, "subsample", "min_learning_rate")
+        if self.learning_rate is not None:
+            check_number(self, "learning_rate", zero=False)
+        fits = self.min_learning_rate <= (self.learning_rate or min(LEARNING_RATES.values()))
+        check(self, "min_learning_rate", fits, "0 to the learning rate")
 
 
 class Word2Vec(nn.Module):

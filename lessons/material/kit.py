@@ -4,7 +4,7 @@ import inspect
 import os
 import textwrap
 
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.sources import corpora
 
 FAST = "MINIGRAD_LESSON_FAST"  # set to 1, the lessons run at reduced size

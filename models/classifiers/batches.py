@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from models.errors import DataError
 from models.text.augmentation import Change
 from models.text.batching import bucket_batches, pad_sequences
-from models.text.files import DataError
 
 
 class TextBatches:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from models.configuration import check_choice, check_number, check_probability, check_whole
 from models.errors import UserError
 
 Body = Literal[
@@ -60,22 +61,13 @@ class ClassifierConfig:
 
     def __post_init__(self):
         self.labels = tuple(self.labels)
-        if self.body not in BODIES:
-            raise UserError(f"body={self.body!r}: expected one of {', '.join(BODIES)}")
-        if self.tokens not in ("auto", "word", "char"):
-            raise UserError(f"tokens={self.tokens!r}: expected auto, word or char")
-        for name in (
-            "max_vocab_size", "min_count", "max_length", "ngrams", "buckets", "embedding_dim", "hidden_size",
+        check_choice(self, body=BODIES, tokens=("auto", "word", "char"))
+        check_whole(
+            self, "max_vocab_size", "min_count", "max_length", "ngrams", "buckets", "embedding_dim", "hidden_size",
             "num_layers", "num_heads", "filters", "trees",
-        ):  # fmt: skip
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise UserError(f"{name}={size!r}: expected a whole number above 0")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout={self.dropout!r}: expected a probability, from 0 to below 1")
-        for name in ("smoothing", "inverse_regularization"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"{name}={getattr(self, name)!r}: expected a number above 0")
+        )  # fmt: skip
+        check_probability(self, "dropout")
+        check_number(self, "smoothing", "inverse_regularization", zero=False)
         if self.body == "transformer" and self.embedding_dim % self.num_heads:
             raise UserError(f"embedding_dim={self.embedding_dim} is not divisible by num_heads={self.num_heads}")
 

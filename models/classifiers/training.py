@@ -1,6 +1,5 @@
 """How a neural body is taught: epochs over the texts until the validation loss no longer falls."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import minigrad as mg
 from models.classifiers.batches import TextBatches, batches_by_length
 from models.classifiers.class_weights import class_weights
 from models.classifiers.model import AT_ONCE, BagClassifier, ClassifierModel
+from models.configuration import check_number, check_probability, check_whole
 from models.errors import UserError
 from models.text.augmentation import Change, augmentation
 from models.text.batching import tensors_for
@@ -56,19 +56,12 @@ class FitConfig:
     """Of everything random: weights, order, dropout, augmentation."""
 
     def __post_init__(self):
-        def check(name: str, fits: bool, expected: str) -> None:
-            if not fits:
-                raise UserError(f"{name}={getattr(self, name)!r}: expected {expected}")
-
-        for name in ("epochs", "batch_size"):
-            check(name, getattr(self, name) >= 1, "a whole number above 0")
-        for name in ("patience", "seed"):
-            check(name, getattr(self, name) >= 0, "a whole number, 0 or above")
-        rate = self.learning_rate
-        check("learning_rate", rate is None or 0 < rate < math.inf, "a number above 0")
-        check("weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
-        for name in ("token_dropout", "token_swap", "synonym_rate"):
-            check(name, 0 <= getattr(self, name) < 1, "a probability, from 0 to below 1")
+        check_whole(self, "epochs", "batch_size")
+        check_whole(self, "patience", "seed", least=0)
+        if self.learning_rate is not None:
+            check_number(self, "learning_rate", zero=False)
+        check_number(self, "weight_decay")
+        check_probability(self, "token_dropout", "token_swap", "synonym_rate")
         if self.synonym_rate and not self.vectors:
             raise UserError(f"synonym_rate={self.synonym_rate}: name the word vectors to find synonyms by in vectors")
 

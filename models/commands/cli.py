@@ -86,11 +86,9 @@ def _description(point: metadata.EntryPoint) -> str:
 
 
 def _users_to_fix(error: Exception) -> bool:
-    """Whether it is about the user's data or disk rather than about our code."""
-    from models.text.files import DataError
-
+    """Whether it is about the user's disk or memory rather than about our code."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or isinstance(error, (DataError, MemoryError))
+    return full or isinstance(error, MemoryError)
 
 
 def _fail(error: Exception) -> int:

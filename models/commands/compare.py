@@ -11,7 +11,7 @@ from pathlib import Path
 from models.classifiers.comparison import Score, compare, markdown, plot
 from models.classifiers.config import BODIES, ClassifierConfig
 from models.classifiers.training import FitConfig
-from models.configuration import parse_flags, read_toml
+from models.configuration import check_whole, parse_flags, read_toml
 from models.errors import UserError
 from models.tasks.classification import ClassifierRun
 from models.tasks.settings import use_device
@@ -30,8 +30,7 @@ class Comparison(ClassifierRun):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.seeds < 1:
-            raise UserError(f"seeds={self.seeds}: expected a whole number above 0")
+        check_whole(self, "seeds")
         unknown = [body for body in self.names if body not in BODIES]
         if unknown or not self.names:
             raise UserError(f"bodies={self.bodies!r}: no body {', '.join(unknown)!r}; there are {', '.join(BODIES)}")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.sources import corpora, datasets
 from models.text.sources.resources import Resource, find
 

@@ -13,7 +13,6 @@ from json import dumps
 from pathlib import Path
 
 from models.configuration import parse_flags
-from models.errors import UserError
 from models.tasks.base import Task
 from models.tasks.table import TASKS, task_of_checkpoint
 from models.tasks.word_vectors import WordVectorTask
@@ -38,10 +37,7 @@ def main(argv: list[str]) -> int:
         checkpoint = load_checkpoint(path, with_optimizer=False)
         task = task_of_checkpoint(checkpoint)
         options = _options(task, source, flags)
-        try:
-            found = task.evaluate(checkpoint, options)
-        except UserError as error:
-            raise UserError(f"{source}: {error}") from None
+        found = task.evaluate(checkpoint, options)
     pictures = task.pictures(found, path)
     if options.json:
         print(dumps(found, ensure_ascii=False))

@@ -16,10 +16,9 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.tensor import to_numpy
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.generation.sampling import Sampling
 from models.text.batching import tensors_for
-from models.text.files import DataError
 from models.text.tokenizer import StreamDecoder, Tokenizer
 
 

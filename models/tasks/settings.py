@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 import minigrad as mg
 from models import registry
-from models.configuration import Sections, choose_device, parse_flags, read_toml, replace_fields
+from models.configuration import Sections, check_whole, choose_device, parse_flags, read_toml, replace_fields
 from models.errors import UserError
 from models.text.sources import corpora
 from models.training.loop import Result
@@ -44,8 +44,7 @@ class RunOptions:
     """Fields that the model was made with, which a resumed run cannot change."""
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise UserError(f"threads={self.threads}: expected a whole number, 0 or above")
+        check_whole(self, "threads", least=0)
 
     def record(self, task: str, digest: str) -> dict:
         """What the checkpoint's state keeps of the run, as a Loop's `extra`: how it was started, on which data."""

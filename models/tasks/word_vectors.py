@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import nn
-from models.errors import UserError
+from models.configuration import check_number, check_whole
 from models.glove import GloVe, GloVeTrainer, GloVeTraining
 from models.registry import Architecture
 from models.tasks.base import Job, Task
@@ -51,10 +51,8 @@ class VectorRun(RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.min_count < 1:
-            raise UserError(f"min_count={self.min_count}: expected a whole number above 0")
-        if not self.phrases >= 0:
-            raise UserError(f"phrases={self.phrases}: expected a number, 0 or above")
+        check_whole(self, "min_count")
+        check_number(self, "phrases")
 
 
 class Texts(NamedTuple):

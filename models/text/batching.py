@@ -6,7 +6,7 @@ import numpy as np
 
 import minigrad as mg
 import nn
-from models.text.files import DataError
+from models.errors import DataError
 
 IGNORED = -100  # a target that no loss counts: the default ignore_index of cross_entropy
 

@@ -4,11 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
+from models.errors import DataError
+
 MINIMUM_CHARACTERS = 100
-
-
-class DataError(ValueError):
-    """The data a user gave or asked for will not do: one line that says what is wrong and what to do."""
 
 
 def read_text(path: str | os.PathLike, minimum_characters: int = MINIMUM_CHARACTERS) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from models.text.files import DataError, write_atomically
+from models.errors import DataError
+from models.text.files import write_atomically
 
 UNK, BOS, EOS, PAD = SPECIAL_TOKENS = ("<unk>", "<bos>", "<eos>", "<pad>")
 FORMAT_VERSION = 1

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.tokenizer import UNK, StreamDecoder, Tokenizer
 
 __all__ = [

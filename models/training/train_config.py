@@ -1,11 +1,10 @@
 """TrainConfig: how to train a model, every setting with its default and what it means."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
 import nn
-from models.errors import UserError
+from models.configuration import check, check_choice, check_number, check_whole
 from nn.optim import AdamW, Optimizer
 from nn.optim.lr_scheduler import LinearWarmupCosine
 from nn.utils import decay_groups
@@ -52,20 +51,17 @@ class TrainConfig:
     """Of everything random: weights, batches, dropout."""
 
     def __post_init__(self):
-        for name in ("steps", "batch_size", "gradient_accumulation", "save_every"):
-            _check(self, name, getattr(self, name) >= 1, "a whole number above 0")
-        for name in ("warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed"):
-            _check(self, name, getattr(self, name) >= 0, "a whole number, 0 or above")
-        _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        check_whole(self, "steps", "batch_size", "gradient_accumulation", "save_every")
+        check_whole(self, "warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed", least=0)
+        check_choice(self, precision=PRECISIONS)
         no_scaling = not (self.cuda_graph and self.precision == "float16")
-        _check(self, "precision", no_scaling, "bfloat16 or float32 with cuda_graph: float16 looks at each step")
-        _check(self, "learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
-        _check(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a number, 0 or above")
-        _check(self, "grad_clip", 0 <= self.grad_clip < math.inf, "a number, 0 or above")
+        check(self, "precision", no_scaling, "bfloat16 or float32 with cuda_graph: float16 looks at each step")
+        check_number(self, "learning_rate", zero=False)
+        check_number(self, "weight_decay", "grad_clip", "min_learning_rate")
         fits = 0 <= self.min_learning_rate <= self.learning_rate
-        _check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
+        check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
         self.betas = tuple(self.betas)
-        _check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+        check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
 
     def optimizer(self, model: nn.Module) -> AdamW:
         """The optimiser of these settings: AdamW, which lets matrices decay and leaves biases and gains alone."""
@@ -78,8 +74,3 @@ class TrainConfig:
 
 
 PRECISIONS = get_args(get_type_hints(TrainConfig)["precision"])
-
-
-def _check(config, name: str, fits: bool, expected: str) -> None:
-    if not fits:
-        raise UserError(f"{name}={getattr(config, name)}: expected {expected}")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
-from models.text.files import DataError, write_atomically
+from models.errors import DataError, UserError
+from models.text.files import write_atomically
 from models.text.sources import artifacts
 from models.text.sources.fetching import fetch
 from models.vectors.parquet import read_strings

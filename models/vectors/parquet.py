@@ -7,7 +7,7 @@ dictionary. Anything else is refused. https://parquet.apache.org/docs/file-forma
 
 import struct
 
-from models.text.files import DataError
+from models.errors import DataError
 
 _PLAIN, _DICTIONARY_ENCODINGS = 0, (2, 8)
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2

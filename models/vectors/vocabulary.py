@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from models.text.files import DataError
+from models.errors import DataError
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")  # with inner apostrophes and hyphens: o'er, to-night
 SENTENCE_END = re.compile(r"[.!?。！？]+|\n\s*\n|(?<=[^\n]{200})\n")  # a line that long is a paragraph

@@ -55,8 +55,9 @@ class WordVectors:
         if Path(path).is_dir():
             from models.weights.checkpoint import load_checkpoint
 
+            checkpoint = load_checkpoint(path, with_optimizer=False)
             try:
-                return cls.of_checkpoint(load_checkpoint(path, with_optimizer=False))
+                return cls.of_checkpoint(checkpoint)
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
         from models.vectors.formats import read_vectors

@@ -16,6 +16,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
+import nn
 from minigrad.io import from_bytes, to_bytes
 from minigrad.tensor import unwrap
 from models import registry
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.text import tokenizers
-from models.text.files import DataError
 from models.text.tokenizer import Tokenizer
 from models.weights.swap import repair, replace_directory
 
@@ -146,11 +147,10 @@ def load_checkpoint(directory, model: str | None = None, with_optimizer: bool = 
     return Checkpoint(loaded, tokenizer, config, state, tensors, settings, best_weights, carried)
 
 
-def architecture_of(directory) -> str:
-    """The name of the model in a checkpoint, such as "gpt". Raises UserError for a directory that is none."""
-    directory = _resolved(directory)
-    repair(directory, FILES)
-    return _read_header(directory)["model"]
+def load(directory: str | os.PathLike) -> tuple[nn.Module, Tokenizer | None]:
+    """The model of a checkpoint, ready to be used, and its tokenizer. Errors: load_checkpoint's."""
+    checkpoint = load_checkpoint(directory, with_optimizer=False)
+    return checkpoint.model, checkpoint.tokenizer
 
 
 # What is in it.

@@ -9,12 +9,11 @@ import pytest
 
 import minigrad as mg
 from models.commands.train import main
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.generation.generate import generate, generate_samples, generate_text
 from models.rnn import CELLS, CarriedState, RNNConfig, RNNGenerator
 from models.tasks.evaluation import evaluate, mean_loss
 from models.text.batching import StreamBatches, stream_evaluation_batches
-from models.text.files import DataError
 from models.text.tokenizers import ByteTokenizer, CharTokenizer
 from models.training.plots import plot_hidden_units
 from models.training.progress import Silence

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from models.errors import UserError
-from models.text.files import DataError
+from models.errors import DataError, UserError
 from models.vectors import draws
 from models.vectors.hogwild import HogwildTrainer
 from models.vectors.vocabulary import Vocabulary, split_sentences
@@ -227,7 +226,7 @@ def test_a_window_longer_than_the_text():
         (lambda: Word2VecTraining(window=0), "window=0"),
         (lambda: Word2VecTraining(subsample=-1), "subsample=-1"),
         (lambda: Word2VecTraining(learning_rate=0), "learning_rate=0"),
-        (lambda: Word2VecTraining(min_learning_rate=1), "min_learning_rate=1: expected 0 to the learning rate"),
+        (lambda: Word2VecTraining(min_learning_rate=1), "min_learning_rate=1.0: expected 0 to the learning rate"),
         (lambda: Word2VecTraining(seed=-1), "seed=-1"),
     ],
 )

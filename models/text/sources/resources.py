@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from models.text.files import DataError, sha256, write_atomically
+from models.errors import DataError
+from models.text.files import sha256, write_atomically
 from models.text.sources.fetching import Source, fetch
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from minigrad.kernels.reference import embedding
+from models.errors import DataError
 from models.text import batching
 from models.text.batching import TokenBatches
-from models.text.files import DataError
 from models.text.tokenizers import CharTokenizer, WordTokenizer
 from tests.lessons.exercises import expect
 

@@ -5,7 +5,7 @@ import pytest
 
 from lessons.material import kit
 from lessons.material.small_text import KINDS, PEOPLE, small_text
-from models.text.files import DataError
+from models.errors import DataError
 
 
 def test_every_word_of_a_kind_occurs_and_none_is_of_two():

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.classifiers.batches import TextBatches, batches_by_length
+from models.errors import DataError
 from models.text.augmentation import augmentation
-from models.text.files import DataError
 
 
 def texts(n, seed=0):

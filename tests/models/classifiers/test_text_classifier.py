@@ -10,8 +10,7 @@ import minigrad as mg
 from models import ClassifierConfig, FitConfig, TextClassifier
 from models.classifiers.config import BODIES
 from models.classifiers.vocabulary import tokens_of
-from models.errors import UserError
-from models.text.files import DataError
+from models.errors import DataError, UserError
 from models.training.log import read_log
 from models.weights.checkpoint import load_checkpoint
 from tests.models.classifiers.problems import reviews, topics

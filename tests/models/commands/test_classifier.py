@@ -14,8 +14,7 @@ from models.commands.cli import main as cli
 from models.commands.compare import main as compare
 from models.commands.evaluate import main as evaluate
 from models.commands.train import main as train
-from models.errors import UserError
-from models.text.files import DataError
+from models.errors import DataError, UserError
 from models.training.log import read_log
 from tests.models.classifiers.problems import topics
 

@@ -9,8 +9,7 @@ from importlib import metadata
 import pytest
 
 from models.commands import cli
-from models.errors import UserError
-from models.text.files import DataError
+from models.errors import DataError, UserError
 
 COMMANDS = {"data": "models.commands.data:main", "train": "models.commands.train:main"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from models.commands.data import TABLES, main
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.sources import corpora, datasets
 
 

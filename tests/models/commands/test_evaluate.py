@@ -6,10 +6,9 @@ import pytest
 
 import minigrad as mg
 from models.commands.evaluate import main
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.gpt import GPT, GPTConfig
 from models.tasks.evaluation import evaluate
-from models.text.files import DataError
 from models.text.tokenizers import CharTokenizer
 from models.weights.checkpoint import save_checkpoint
 

@@ -5,10 +5,9 @@ import pytest
 
 import minigrad as mg
 from models.commands.generate import main
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.generation.generate import generate_samples, generate_text
 from models.gpt import GPT, GPTConfig
-from models.text.files import DataError
 from models.text.tokenizers import CharTokenizer
 from models.weights.checkpoint import save_checkpoint
 

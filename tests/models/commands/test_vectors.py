@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from models.commands import evaluate, generate, neighbors, train
-from models.errors import UserError
-from models.text.files import DataError
+from models.errors import DataError, UserError
 from models.text.sources import datasets
 from models.training.log import read_log
 from models.vectors.word_vectors import WordVectors

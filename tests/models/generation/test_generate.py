@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.generation.generate import _Text, generate, generate_samples, generate_text
 from models.gpt import GPT, GPTConfig
-from models.text.files import DataError
 from models.text.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 
 TOKENIZER = CharTokenizer("\n abcdefghij")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from models.errors import DataError
 from models.gpt import GPT, GPTConfig
 from models.tasks.evaluation import evaluate, mean_loss
-from models.text.files import DataError
 from models.text.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.errors import DataError
 from models.text.batching import (
     IGNORED,
     StreamBatches,
@@ -19,7 +20,6 @@ from models.text.batching import (
     stream_evaluation_batches,
     train_val_split,
 )
-from models.text.files import DataError
 
 
 @given(st.integers(0, 300), st.floats(0.01, 0.99))

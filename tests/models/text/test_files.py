@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.text.files import DataError, read_text, sha256, write_atomically
+from models.errors import DataError
+from models.text.files import read_text, sha256, write_atomically
 
 TEXT = "Now is the winter of our discontent\nMade glorious summer by this sun of York;\n" * 3
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.tokenizers import (
     ByteTokenizer,
     CharTokenizer,

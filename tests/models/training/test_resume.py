@@ -13,10 +13,9 @@ import pytest
 
 import minigrad as mg
 from models.commands.train import main
-from models.errors import UserError
+from models.errors import DataError, UserError
 from models.gpt import GPT, GPTConfig
 from models.text.batching import TokenBatches
-from models.text.files import DataError
 from models.text.tokenizers import ByteTokenizer
 from models.training.log import read_log
 from models.training.progress import Silence

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import UserError
-from models.text.files import DataError
+from models.errors import DataError, UserError
 from models.vectors.evaluation import analogies, similarities, spearman
 from models.vectors.formats import read_vectors
 from models.vectors.phrases import join_phrases, phrase_scores

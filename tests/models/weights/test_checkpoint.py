@@ -16,7 +16,7 @@ import minigrad as mg
 from minigrad.io import load, save
 from models.errors import UserError
 from models.gpt import GPT, GPTConfig
-from models.text.tokenizers import CharTokenizer
+from models.text.tokenizers import ByteTokenizer, CharTokenizer
 from models.weights import swap
 from models.weights.checkpoint import (
     BEST,
@@ -444,3 +444,18 @@ def test_the_weights_can_be_read_by_any_safetensors_reader(tmp_path):
     model = small()
     save_checkpoint(tmp_path / "run", model, TOKENS)
     assert set(load(tmp_path / "run" / MODEL)) == set(model.state_dict())
+
+
+def test_load_gives_the_model_and_its_tokenizer(tmp_path):
+    import models
+
+    mg.manual_seed(0)
+    model = GPT(GPTConfig(256, 8, 1, 2, 8))
+    save_checkpoint(tmp_path / "run", model, ByteTokenizer())
+    loaded, tokenizer = models.load(tmp_path / "run")
+    assert not loaded.training
+    assert type(tokenizer) is ByteTokenizer
+    assert models.generate_text(loaded, tokenizer, "a", max_tokens=5, seed=1) == models.generate_text(
+        model, tokenizer, "a", max_tokens=5, seed=1
+    )
+    assert all(hasattr(models, name) for name in models.__all__)

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from models.text.files import DataError, sha256
+from models.errors import DataError
+from models.text.files import sha256
 from models.text.sources import corpora
 from models.text.sources.corpora import Corpus
 from models.text.sources.fetching import Artifact, Url

@@ -6,7 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.text.files import DataError, sha256
+from models.errors import DataError
+from models.text.files import sha256
 from models.text.sources import datasets
 from models.text.sources.datasets import Dataset, LabelledData, WordAnalogies, WordPairs, encode_labels
 from models.text.sources.fetching import Url

@@ -12,7 +12,8 @@ import zipfile
 import pytest
 
 from minigrad.cache import cache_directory
-from models.text.files import DataError, sha256
+from models.errors import DataError
+from models.text.files import sha256
 from models.text.sources import fetching
 from models.text.sources.fetching import Artifact, Url, cached_path, fetch
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.text.files import DataError
+from models.errors import DataError
 from models.text.sources.labelled import read_examples, split
 
 
