@@ -7,6 +7,8 @@ def dims(dim, ndim: int, op: str) -> tuple[int, ...]:
     """dim as a sorted tuple of non-negative numbers; None means all of them."""
     if dim is None:
         return tuple(range(ndim))
+    if type(dim) is int and -ndim <= dim < ndim:  # the usual case
+        return (dim % ndim,)
     given = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
     limit = ndim or 1  # a 0-d tensor takes dim 0 and -1, as in PyTorch
     found = []
@@ -21,7 +23,7 @@ def dims(dim, ndim: int, op: str) -> tuple[int, ...]:
 
 def reduced_dims(dim, ndim: int, op: str) -> tuple[int, ...]:
     """The dims of a reduction, where naming none, dim=(), means every one, as in PyTorch."""
-    return dims(None if isinstance(dim, (tuple, list)) and not dim else dim, ndim, op)
+    return dims(None if dim == () or dim == [] else dim, ndim, op)
 
 
 def one_dim(dim, ndim: int, op: str) -> int:

@@ -64,7 +64,8 @@ class GetItem(Function):
 
     def forward(self, x):
         self.from_shape = x.shape
-        return self.index.read(x)
+        index = self.index
+        return x[index.places] if index.view is None else index.read(x)
 
     def backward(self, grad):
         if isinstance(grad, Tensor):
@@ -179,8 +180,10 @@ def normalized_index(index, x) -> Index:
     if type(index) in _BASIC:
         return Index((index,))
     index = unwrap(index)
-    if type(index) is type(x) and index.ndim and index.dtype.kind in "iub":  # one array, the usual case
-        return Index(None, index, index.dtype.kind != "b")
+    if type(index) is type(x) and index.ndim:  # one array, the usual case
+        kind = index.dtype.kind
+        if kind in "iub":
+            return Index(None, index, kind != "b")
     parts = index if type(index) is tuple else (index,)
     if all(type(part) in _BASIC for part in parts):
         return Index(parts)

@@ -134,19 +134,24 @@ def _zero(x):
     return array_module(array).zeros_like(array[..., :1])
 
 
+_INT64, _FLOAT32, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
+
+
 def _wide_dtype(x) -> np.dtype:
     """The dtype that a scan over x carries: int64 for integers, float32 for half precision, float64 on the CPU."""
-    array = unwrap(x)
-    if array.dtype.kind in "iub":
-        return np.dtype(np.int64)
-    if is_half(array.dtype):
-        return np.dtype(np.float32)
-    return np.dtype(np.float64) if array_module(array) is np else array.dtype
+    dtype = x.dtype
+    if dtype.kind in "iub":
+        return _INT64
+    if is_half(dtype):
+        return _FLOAT32
+    return _FLOAT64 if array_module(unwrap(x)) is np else dtype
 
 
 def _rounded(y, x):
     """The result of a scan in the dtype of x; of integers in int64."""
-    if x.dtype.kind in "iub" or y.dtype == x.dtype:
+    if x.dtype.kind in "iub":
         return y
-    with np.errstate(over="ignore"):  # what the narrower dtype cannot hold is inf
+    if not is_half(x.dtype):
+        return y.astype(x.dtype, copy=False)
+    with np.errstate(over="ignore"):  # what half precision cannot hold is inf
         return y.astype(x.dtype)

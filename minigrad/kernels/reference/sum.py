@@ -17,13 +17,14 @@ LONG = 4096  # elements from which on the order of the terms matters
 
 
 FLOAT32 = np.dtype(np.float32)
+_reduce = np.add.reduce
 
 
 def total(x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array:
     """The sum of an array over the axes `axis`, in its dtype; of integers and booleans in int64."""
     dtype = x.dtype
     if dtype is FLOAT32 and x.size <= LONG and type(x) is np.ndarray:  # the usual small sum, without a detour
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return _reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     if dtype.kind in "iub":
         return x.sum(axis=axis, dtype=np.int64, keepdims=keepdims)
     if type(x) is not np.ndarray:
@@ -47,16 +48,16 @@ def wide_total(x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array
 
 def _float_sum(x, axis: tuple, keepdims: bool):
     if x.size <= LONG or x.dtype != np.float32:
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return _reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     if x.flags.f_contiguous and not x.flags.c_contiguous:
         mirrored = tuple(x.ndim - 1 - a for a in reversed(axis))
         return _float_sum(x.T, mirrored, keepdims).T
     kept = x.ndim - len(axis)
     if x.flags.c_contiguous and (not axis or axis[0] == kept):  # the last axes, which are one in memory
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return _reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     if x.flags.c_contiguous and axis[-1] == len(axis) - 1 and x.shape[-1] >= 16:  # the first axes: sums of columns
         return _columns(x, len(axis)).reshape((1,) * (len(axis) * keepdims) + x.shape[len(axis) :])
-    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.float64).astype(np.float32)  # type: ignore[call-overload]
+    return _reduce(x, axis=axis, keepdims=keepdims, dtype=np.float64).astype(np.float32)  # type: ignore[call-overload]
 
 
 def _columns(x, count: int):
@@ -64,8 +65,8 @@ def _columns(x, count: int):
     rows = math.prod(x.shape[:count])
     x = x.reshape(rows, -1)
     if rows <= BLOCK:
-        return np.add.reduce(x, axis=0)  # type: ignore[call-overload]
+        return _reduce(x, axis=0)  # type: ignore[call-overload]
     whole = rows - rows % BLOCK
-    blocks = np.add.reduce(x[:whole].reshape(-1, BLOCK, x.shape[1]), axis=1)
-    rest = np.add.reduce(x[whole:], axis=0, keepdims=True)
-    return np.add.reduce(np.concatenate([blocks, rest]), axis=0, dtype=np.float64).astype(np.float32)  # type: ignore[call-overload]
+    blocks = _reduce(x[:whole].reshape(-1, BLOCK, x.shape[1]), axis=1)
+    rest = _reduce(x[whole:], axis=0, keepdims=True)
+    return _reduce(np.concatenate([blocks, rest]), axis=0, dtype=np.float64).astype(np.float32)  # type: ignore[call-overload]
