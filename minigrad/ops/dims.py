@@ -1,9 +1,13 @@
 """Which dimensions a caller means by `dim`, and how a reduced array gets its lost ones back."""
 
+from collections.abc import Callable
 from operator import index
+from typing import Any
+
+from minigrad.typing import Dim, Shape
 
 
-def dims(dim, ndim: int, op: str) -> tuple[int, ...]:
+def dims(dim: Dim, ndim: int, op: str) -> tuple[int, ...]:
     """dim as a sorted tuple of non-negative numbers; None means all of them."""
     if dim is None:
         return tuple(range(ndim))
@@ -21,12 +25,12 @@ def dims(dim, ndim: int, op: str) -> tuple[int, ...]:
     return tuple(sorted(found)) if ndim else ()
 
 
-def reduced_dims(dim, ndim: int, op: str) -> tuple[int, ...]:
+def reduced_dims(dim: Dim, ndim: int, op: str) -> tuple[int, ...]:
     """The dims of a reduction, where naming none, dim=(), means every one, as in PyTorch."""
-    return dims(None if dim == () or dim == [] else dim, ndim, op)
+    return dims(None if dim is not None and type(dim) is not int and dim in ((), []) else dim, ndim, op)
 
 
-def one_dim(dim, ndim: int, op: str) -> int:
+def one_dim(dim: int, ndim: int, op: str) -> int:
     """The one dimension that dim names, as a non-negative number. ValueError for a 0-d tensor, which has none."""
     if ndim == 0:
         raise ValueError(f"{op}: a 0-d tensor has no dimensions; reshape it to (1,)")
@@ -34,17 +38,17 @@ def one_dim(dim, ndim: int, op: str) -> int:
     return d
 
 
-def keep_dims(reduced, shape: tuple, dim: tuple):
+def keep_dims(reduced: Any, shape: Shape, dim: tuple[int, ...]) -> Any:
     """A reduced array with its lost dimensions back, as ones, so that it broadcasts against the input."""
     return reduced.reshape(tuple(1 if i in dim else n for i, n in enumerate(shape)))
 
 
-def drop_dims(kept, dim: tuple):
+def drop_dims(kept: Any, dim: tuple[int, ...]) -> Any:
     """The reverse: an array without the dimensions `dim`, which are ones."""
     return kept.reshape(tuple(n for i, n in enumerate(kept.shape) if i not in dim))
 
 
-def at_least_1d(function, x, *args):
+def at_least_1d(function: Callable, x: Any, *args: Any) -> Any:
     """function(x, *args), which works along dim 0 or -1, for a 0-d x too: as for one element, and 0-d again."""
     if x.ndim:
         return function(x, *args)

@@ -1,5 +1,7 @@
 """Picking and placing elements: slicing, fancy indexing, gather and scatter."""
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.devices import array_module, device_of, is_array, looks_at_values, move
@@ -10,6 +12,8 @@ from minigrad.modes import is_grad_enabled
 from minigrad.ops.dims import at_least_1d, dims
 from minigrad.ops.shape import reshape
 from minigrad.tensor import Tensor, unwrap
+from minigrad.typing import Array, ArrayModule, Data, Number, Shape
+from minigrad.typing import Index as AnyIndex
 from minigrad.views import record_write, refuse_recorded_write, refuse_unwritable
 from minigrad.writes import note_write, owner
 
@@ -30,21 +34,21 @@ class Index:
     def __init__(self, view, places=None, repeats=False):
         self.view, self.places, self.repeats = view, places, repeats
 
-    def read(self, x):
+    def read(self, x: Array) -> Array:
         """x[index] of an array: a view of it where there are no `places`, else a copy."""
         view = x if self.view is None else x[self.view]
         if self.places is not None:
             return view[self.places]
         return view if is_array(view) else x[(*self.view, ...)]  # a number: 0-d, and a view like the others
 
-    def write(self, buffer, value) -> None:
+    def write(self, buffer: Array, value: Array | Number) -> None:
         """buffer[index] = value for arrays; which of several values an element named twice keeps, is numpy's choice."""
         if self.places is None:
             buffer[self.view] = value
         else:
             (buffer if self.view is None else buffer[self.view])[self.places] = value
 
-    def add(self, buffer, values) -> None:
+    def add(self, buffer: Array, values: Array) -> None:
         """buffer[index] += values for arrays, adding every time an element is named more than once."""
         if self.places is None:
             buffer[self.view] += values
@@ -155,14 +159,14 @@ class ScatterAdd(Function):
         return grad, Place(self.corner, self.src_shape)(getitem(grad, self.index))
 
 
-def along(index, dim: int) -> tuple:
+def along(index: Array, dim: int) -> tuple:
     """Fancy indices that read position index[…] along dim and the own position along the others."""
     grids = list(open_grid(index.shape, array_module(index)))
     grids[dim] = index
     return tuple(grids)
 
 
-def open_grid(shape, xp) -> tuple:
+def open_grid(shape: Shape, xp: ArrayModule) -> tuple:
     """For each dimension its positions 0, 1, …, shaped to broadcast: x[open_grid(x.shape, xp)] is x."""
     return tuple(xp.arange(n).reshape((1,) * d + (n,) + (1,) * (len(shape) - d - 1)) for d, n in enumerate(shape))
 
@@ -170,7 +174,7 @@ def open_grid(shape, xp) -> tuple:
 _BASIC = {int, slice, type(None), type(Ellipsis)}
 
 
-def normalized_index(index, x) -> Index:
+def normalized_index(index: AnyIndex, x: Array) -> Index:
     """An index as users write it, with Tensors, lists and numbers of any kind, as the steps that read it from array x.
 
     Integer arrays, and lists and ranges of integers, pick elements and broadcast against one another; a boolean array
@@ -184,14 +188,15 @@ def normalized_index(index, x) -> Index:
         kind = index.dtype.kind
         if kind in "iub":
             return Index(None, index, kind != "b")
-    parts = index if type(index) is tuple else (index,)
-    if all(type(part) in _BASIC for part in parts):
-        return Index(parts)
-    parts = [_plain(part, x) for part in parts]
+    given = index if type(index) is tuple else (index,)
+    if all(type(part) in _BASIC for part in given):
+        return Index(given)
+    parts = [_plain(part, x) for part in given]
     arrays = [part for part in parts if is_array(part)]
     if not arrays:
         return Index(tuple(parts))
-    return Index(*_two_steps(parts, x), len(arrays) > 1 or arrays[0].dtype != bool)
+    view, places = _two_steps(parts, x)
+    return Index(view, places, len(arrays) > 1 or arrays[0].dtype != bool)
 
 
 def _two_steps(parts: list, x) -> tuple:
@@ -263,7 +268,7 @@ def _host_index(index, x):
     return move(index, "cuda")
 
 
-def getitem(x, index):
+def getitem(x: Tensor | Array, index: AnyIndex) -> Tensor:
     """x[index]: slices, integers, None, ..., integer and boolean arrays, and their mixtures, as in PyTorch.
 
     Where numpy would do otherwise (an integer and an array with a slice between them), PyTorch is followed.
@@ -274,7 +279,7 @@ def getitem(x, index):
         raise IndexError(f"index {index!r} into shape {x.shape}: {error}") from None
 
 
-def setitem(x: Tensor, index, value) -> None:
+def setitem(x: Tensor, index: AnyIndex, value: Data) -> None:
     """x[index] = value, written into the memory of x: whatever looks at it sees the new values, and their gradients.
 
     RuntimeError while recording, if x is a leaf that requires grad, or a view of one. What was computed from x before
@@ -301,7 +306,7 @@ def setitem(x: Tensor, index, value) -> None:
         record_write(x, written)
 
 
-def gather(x, dim, index):
+def gather(x: Tensor | Array, dim: int, index: Tensor | Array) -> Tensor:
     """y[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and likewise for the other dims, as torch.gather.
 
     index may be smaller than x away from dim, and longer along it. IndexError for an index below 0 or beyond x.
@@ -317,7 +322,7 @@ def gather(x, dim, index):
     return Gather(index, d, repeats=True)(x)
 
 
-def scatter_add(x, dim, index, src):
+def scatter_add(x: Tensor | Array, dim: int, index: Tensor | Array, src: Tensor | Array) -> Tensor:
     """x with src[i][j][k] added at x[index[i][j][k]][j][k] for dim 0, and likewise for the others.
 
     index may be smaller than src, and than x away from dim. IndexError for an index below 0 or beyond x.
@@ -343,7 +348,7 @@ def _scattered_dim(op: str, x, dim, index) -> int:
     return d
 
 
-def index_select(x, dim, index):
+def index_select(x: Any, dim: int, index: Tensor | Array) -> Tensor:
     """The slices of x at `index` (integers, 1-D or one number) along dim."""
     index = unwrap(index)
     (d,) = dims(dim, x.ndim, "index_select") or (0,)

@@ -170,7 +170,7 @@ def _diagonal(letters: str, x):
         return unique, x
     from minigrad.ops.index import getitem, open_grid
 
-    sizes = [x.shape[letters.index(c)] for c in unique]
+    sizes = tuple(x.shape[letters.index(c)] for c in unique)
     grids = dict(zip(unique, open_grid(sizes, array_module(unwrap(x))), strict=True))
 
     return unique, getitem(x, tuple(grids[c] for c in letters))

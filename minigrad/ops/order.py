@@ -66,6 +66,7 @@ class ExtremeAt(Function):
 def _extreme(x, dim, keepdim, largest: bool):
     op = "max" if largest else "min"
     if dim is None or isinstance(dim, (tuple, list)):
+        dim = None if dim is None else tuple(dim)
         return amax(x, dim, keepdim) if largest else amin(x, dim, keepdim)
     array = unwrap(x)
     gone = dims(dim, x.ndim, op)

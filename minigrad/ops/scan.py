@@ -1,6 +1,7 @@
 """Scans, which carry a value along a dimension: running sums and products, and the product of all."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from minigrad.function import Function
 from minigrad.ops.conversion import astype
 from minigrad.ops.dims import at_least_1d, dims, keep_dims, reduced_dims
 from minigrad.ops.shape import cat, flip, permute, reshape, swapaxes
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
+from minigrad.typing import Array, Dim
 
 
 class CumSum(Function):
@@ -81,19 +83,19 @@ class Recurrence(Function):
         return db * _previous(y), db
 
 
-def cumsum(x, dim):
+def cumsum(x: Tensor | Array, dim: int) -> Tensor:
     """The running sum along dim: y_i = x_0 + … + x_i. Of integers and booleans in int64."""
     d = dims(dim, x.ndim, "cumsum")
     return CumSum(*d)(for_sums(x)) if d else at_least_1d(CumSum(0), for_sums(x))
 
 
-def cumprod(x, dim):
+def cumprod(x: Tensor | Array, dim: int) -> Tensor:
     """The running product along dim: y_i = x_0 · … · x_i. Of integers and booleans in int64."""
     d = dims(dim, x.ndim, "cumprod")
     return CumProd(*d)(for_sums(x)) if d else at_least_1d(CumProd(0), for_sums(x))
 
 
-def prod(x, dim=None, keepdim=False):
+def prod(x: Tensor | Array, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Π x over dim (an int, a tuple or None for all); 1 for no elements. Of integers and booleans in int64."""
     x, gone = for_sums(x), reduced_dims(dim, x.ndim, "prod")
     kept = [d for d in range(x.ndim) if d not in gone]
@@ -105,7 +107,7 @@ def prod(x, dim=None, keepdim=False):
     return keep_dims(y, x.shape, gone) if keepdim else y
 
 
-def products_before(x):
+def products_before(x: Any) -> Any:
     """y_i = Π_{j<i} x_j along the last dimension: 1 first, and without the last element."""
     array = unwrap(x)
     if array.shape[-1] == 0:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ def sizes(shape: Any) -> tuple:
     """x.reshape(2, 3) and x.reshape((2, 3)) alike."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
-    return tuple(int(n) for n in shape)
+    return tuple(map(index, shape))
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
@@ -331,14 +332,15 @@ def split(x: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of x along dim: pieces of split_size (the last may be shorter), or of the sizes in a list."""
     d = one_dim(dim, x.ndim, "split")
     n = x.shape[d]
-    if isinstance(split_size, (list, tuple)):
-        lengths = [int(s) for s in split_size]
+    if isinstance(split_size, Sequence):
+        lengths = [index(s) for s in split_size]
         if math.fsum(lengths) != n or any(s < 0 for s in lengths):
             raise ValueError(f"split: sizes {lengths} must add up to dim {d} of shape {x.shape}, which is {n}")
     else:
-        if split_size < 0 or (split_size == 0 and n):
-            raise ValueError(f"split: split_size {split_size} for a dimension of size {n} must be positive")
-        lengths = [min(split_size, n - start) for start in range(0, n, split_size or 1)] or [0]
+        size = index(split_size)
+        if size < 0 or (size == 0 and n):
+            raise ValueError(f"split: split_size {size} for a dimension of size {n} must be positive")
+        lengths = [min(size, n - start) for start in range(0, n, size or 1)] or [0]
     return Split(lengths, d)(x)
 
 
