@@ -13,7 +13,7 @@ from minigrad.ops.conversion import astype
 from minigrad.ops.dims import at_least_1d, dims, keep_dims, reduced_dims
 from minigrad.ops.shape import cat, flip, permute, reshape, swapaxes
 from minigrad.tensor import Tensor, unwrap
-from minigrad.typing import Array, Dim
+from minigrad.typing import Dim
 
 
 class CumSum(Function):
@@ -83,19 +83,19 @@ class Recurrence(Function):
         return db * _previous(y), db
 
 
-def cumsum(x: Tensor | Array, dim: int) -> Tensor:
+def cumsum(x: Tensor, dim: int) -> Tensor:
     """The running sum along dim: y_i = x_0 + … + x_i. Of integers and booleans in int64."""
     d = dims(dim, x.ndim, "cumsum")
     return CumSum(*d)(for_sums(x)) if d else at_least_1d(CumSum(0), for_sums(x))
 
 
-def cumprod(x: Tensor | Array, dim: int) -> Tensor:
+def cumprod(x: Tensor, dim: int) -> Tensor:
     """The running product along dim: y_i = x_0 · … · x_i. Of integers and booleans in int64."""
     d = dims(dim, x.ndim, "cumprod")
     return CumProd(*d)(for_sums(x)) if d else at_least_1d(CumProd(0), for_sums(x))
 
 
-def prod(x: Tensor | Array, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def prod(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Π x over dim (an int, a tuple or None for all); 1 for no elements. Of integers and booleans in int64."""
     x, gone = for_sums(x), reduced_dims(dim, x.ndim, "prod")
     kept = [d for d in range(x.ndim) if d not in gone]
