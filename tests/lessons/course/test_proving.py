@@ -3,7 +3,7 @@
 import pytest
 
 from lessons.course.errors import CourseError
-from lessons.course.exercises import Course
+from lessons.course.exercises import Course, course
 from lessons.course.judging import Limits
 from lessons.course.proving import mistakes, prove, wrong
 from models.commands import cli
@@ -28,7 +28,15 @@ def test_a_course_that_judges_rightly(root, capsys):
     assert "3 exercises, 9 points, 7 tests" in out
 
 
-def test_what_is_to_be_mended_is_said(root):
+def test_every_mistake_fits_the_library():
+    """Who changes a body that students write finds here, in a second, that a planted mistake has to follow."""
+    whole = course()
+    for number, planted in mistakes(whole.root).items():
+        for mistake in planted:
+            assert wrong(whole, whole.exercise(number), mistake)
+
+
+def test_what_has_to_be_fixed_is_said(root):
     """A test that passes on a blank, a mistake that none catches, too few mistakes, a function nobody calls."""
     tests = root / "tests" / "lessons" / "exercises" / "test_toy.py"
     edit(tests, 'equal(toy.Mean().add(4.0), 4.0, "the mean of 4")', "pass")
