@@ -21,6 +21,7 @@ DEFAULT = np.dtype(np.float32)
 FLOATING = "fV"  # the kinds of floating dtypes; V is bfloat16's
 HALVES = ("float16", "bfloat16")
 CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2}  # of each kind; other kinds, such as complex, make no tensors
+LARGEST_FLOAT16 = 65504
 OF_NUMBER = {bool: np.dtype(bool), int: np.dtype(np.int64), float: DEFAULT}
 
 
@@ -105,8 +106,8 @@ def as_number(x: object) -> bool | int | float | None:
 def beside(number: bool | int | float, dtype: np.dtype) -> Number:
     """A number as it has to stand beside an array of dtype, so that the result has that dtype.
 
-    OverflowError if dtype is an integer one and cannot hold the number. (PyTorch wraps such a number around in
-    arithmetic: uint8 + 300 adds 44 there, silently.)
+    OverflowError for a finite number beyond an integer dtype or float16. (PyTorch wraps an integer around in
+    arithmetic: uint8 + 300 adds 44 there, silently. A number beside float16 it takes in float32; here it is rounded.)
     """
     if dtype.kind == "V":
         return dtype.type(number)  # ml_dtypes' types give way to Python's numbers only in this form
@@ -117,6 +118,8 @@ def beside(number: bool | int | float, dtype: np.dtype) -> Number:
                 f"{number} does not fit {dtype}, which holds {limits.min} to {limits.max}; "
                 "cast the tensor to a wider dtype first, with .astype()"
             )
+    if dtype.char == "e" and LARGEST_FLOAT16 < abs(number) < float("inf"):
+        raise OverflowError(f"{number} does not fit float16, which ends at {LARGEST_FLOAT16}; write .float() first")
     return number
 
 

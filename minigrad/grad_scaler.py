@@ -58,8 +58,10 @@ class GradScaler:
         return self._scale if self._enabled else 1.0
 
     def scale(self, loss: Tensor) -> Tensor:
-        """The loss times the factor."""
-        return loss * self._scale if self._enabled else loss
+        """The loss times the factor, which float16 may not hold: a float16 loss is scaled in float32."""
+        if not self._enabled:
+            return loss
+        return (loss.float() if loss.dtype.itemsize == 2 else loss) * self._scale
 
     def unscale_(self, optimizer: "Optimizer") -> None:
         """Divide the gradients of an optimiser's parameters by the factor; step() does it otherwise."""

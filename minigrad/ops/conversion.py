@@ -97,10 +97,10 @@ def promoted(x: Any, y: Any, no_bool: str = "") -> tuple:
     if a is b:  # the usual cases first
         if a is not None:
             return x, y
-    elif b is None:
-        if a.kind == "f" and type(y) in (float, int):
+    elif a is not None and b is None:
+        if a.char in "fd" and type(y) in (float, int):
             return x, y
-    elif a is None and b.kind == "f" and type(x) in (float, int):
+    elif b is not None and a is None and b.char in "fd" and type(x) in (float, int):
         return x, y
     x, y = operands(x, y)
     if no_bool and "b" in (result_type(x).kind, result_type(y).kind):

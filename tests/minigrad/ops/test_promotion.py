@@ -505,6 +505,18 @@ def test_integers_that_do_not_fit_are_refused(expression):
         expression(mg.tensor([1, 2], dtype="uint8"))
 
 
+def test_numbers_beyond_float16_are_refused():
+    """They would be inf there: 0.001 · 1e6 as well, which PyTorch computes in float32."""
+    x = mg.tensor([1e-3, 1.0]).half()
+    for expression in (lambda: x * 1e6, lambda: 70_000 + x, lambda: x / -1e5, lambda: mg.where(x > 0, x, 1e6)):
+        with pytest.raises(OverflowError, match="float16, which ends at 65504"):
+            expression()
+    assert (x * np.inf).tolist() == [np.inf, np.inf]
+    assert (x < 1e6).all().item()
+    assert (x * 65504).tolist() == (x.float() * 65504).half().tolist()
+    assert mg.GradScaler().scale(x[0]).item() == x[0].item() * 65536
+
+
 def test_integers_that_do_not_fit_compare_exactly():
     x = mg.tensor([1, 255], dtype="uint8")
     assert (x < 300).all().item()
