@@ -255,13 +255,8 @@ class Methods(Operators, InPlace):
         """self in the shape of other."""
         return ops.reshape(self, other.shape)
 
-    def multinomial(self: Any, num_samples: Any, replacement: Any = False, *, generator: Any = None) -> Tensor:
-        """See minigrad.multinomial."""
-        return sampling.multinomial(self, num_samples, replacement, generator=generator)
-
-    def bernoulli(self: Any, p: Any = None, *, generator: Any = None) -> Tensor:
-        """See minigrad.bernoulli."""
-        return sampling.bernoulli(self, p, generator=generator)
+    bernoulli = sampling.bernoulli
+    multinomial = sampling.multinomial
 
     # What it is, under PyTorch's names.
 
@@ -307,9 +302,7 @@ class Methods(Operators, InPlace):
         """A tensor of 1; options are new_full's."""
         return self.new_full(creation.sizes_of(size), 1, **options)
 
-    def new_empty(self: Any, *size: Any, **options: Any) -> Tensor:
-        """A tensor whose values may be anything; options are new_full's."""
-        return self.new_full(creation.sizes_of(size), 0, **options)
+    new_empty = new_zeros
 
     # To another dtype or device. The names of Python's types come last, so that they hide nothing above.
 

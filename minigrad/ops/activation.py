@@ -14,6 +14,7 @@ from minigrad.ops.arithmetic import mul
 from minigrad.ops.conversion import floating, only_floating
 from minigrad.ops.dims import at_least_1d, dims
 from minigrad.ops.elementwise import exp, expm1, where
+from minigrad.ops.keywords import also_takes
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import swapaxes
 from minigrad.tensor import Tensor, unwrap
@@ -260,11 +261,13 @@ def elu(x: Tensor | Array, alpha: float = 1.0) -> Tensor:
     return ELU(alpha)(only_floating(x, "elu"))
 
 
+@also_takes("axis", "dtype")
 def softmax(x: Tensor | Array, dim: int = -1) -> Tensor:
     """eˣ normalised to sum 1 along dim. A row of -inf alone has no answer and gives NaN. TypeError unless floating."""
     return _over_last(Softmax(), x, dim, "softmax")
 
 
+@also_takes("axis", "dtype")
 def log_softmax(x: Tensor | Array, dim: int = -1) -> Tensor:
     """ln softmax(x), computed without leaving the logarithm. TypeError unless x is floating."""
     return _over_last(LogSoftmax(), x, dim, "log_softmax")

@@ -100,13 +100,17 @@ class Remainder(Function):
         return grad, -grad * quotient
 
 
-def add(x: TensorLike, y: TensorLike) -> Tensor:
-    """x + y, by element; of booleans, whether either is true."""
+def add(x: TensorLike, y: TensorLike, *, alpha: float | None = None) -> Tensor:
+    """x + y, by element, or x + alpha·y; of booleans, whether either is true."""
+    if alpha is not None:
+        y = mul(y, bool(alpha) if getattr(unwrap(y), "dtype", None) == np.bool_ else alpha)
     return Add()(*promoted(x, y))
 
 
-def sub(x: TensorLike, y: TensorLike) -> Tensor:
-    """x - y, by element. TypeError for booleans."""
+def sub(x: TensorLike, y: TensorLike, *, alpha: float | None = None) -> Tensor:
+    """x - y, by element, or x - alpha·y. TypeError for booleans."""
+    if alpha is not None:
+        y = mul(y, alpha)
     return Sub()(*promoted(x, y, no_bool="sub"))
 
 
@@ -115,9 +119,27 @@ def mul(x: TensorLike, y: TensorLike) -> Tensor:
     return Mul()(*promoted(x, y))
 
 
-def div(x: TensorLike, y: TensorLike) -> Tensor:
-    """x / y, by element; integers give float32."""
+def div(x: TensorLike, y: TensorLike, *, rounding_mode: str | None = None) -> Tensor:
+    """x / y, by element; integers give float32.
+
+    rounding_mode  "floor" for ⌊x / y⌋, "trunc" for x / y cut off towards 0; of integers integers, and no gradient
+    """
+    if rounding_mode is not None:
+        return _whole_quotient(x, y, rounding_mode)
     return Div()(*promoted(x, y))
+
+
+def _whole_quotient(x, y, rounding_mode: str) -> Tensor:
+    if rounding_mode == "floor":
+        return floor_divide(x, y)
+    if rounding_mode != "trunc":
+        raise ValueError(f'div: rounding_mode={rounding_mode!r}; use None, "floor" or "trunc"')
+    over, under = (unwrap(each) for each in _divisible(x, y, "div"))
+    with np.errstate(all="ignore"):
+        quotient = array_module(over if hasattr(over, "dtype") else under).trunc(over / under)
+        if over.dtype.kind in "iu":
+            quotient = (over - array_module(over).fmod(over, under)) // under  # exact for large ones, too
+    return wrap(np.asarray(quotient) if isinstance(quotient, np.generic) else quotient)
 
 
 def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:

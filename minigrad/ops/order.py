@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.devices import array_module
+from minigrad.devices import array_module, is_array
 from minigrad.dtypes import is_half, without_bfloat16
 from minigrad.function import Function
 from minigrad.ops.dims import at_least_1d, dims, keep_dims, reduced_dims
+from minigrad.ops.elementwise import maximum, minimum
 from minigrad.ops.index import Gather, Index, Place, along
+from minigrad.ops.keywords import also_takes
 from minigrad.tensor import Tensor, unwrap, wrap
 
 
@@ -65,6 +67,8 @@ class ExtremeAt(Function):
 
 def _extreme(x, dim, keepdim, largest: bool):
     op = "max" if largest else "min"
+    if isinstance(dim, Tensor) or is_array(dim):
+        return maximum(x, dim) if largest else minimum(x, dim)  # torch.max(x, y)
     if dim is None or isinstance(dim, (tuple, list)):
         dim = None if dim is None else tuple(dim)
         return amax(x, dim, keepdim) if largest else amin(x, dim, keepdim)
@@ -80,6 +84,7 @@ def _extreme(x, dim, keepdim, largest: bool):
     return ValuesAndIndices(values, wrap(indices)) if isinstance(x, Tensor) else values
 
 
+@also_takes("axis", "keepdims")
 def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with an int dim, (values, indices) along it.
 
@@ -89,11 +94,13 @@ def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme(x, dim, keepdim, True)
 
 
+@also_takes("axis", "keepdims")
 def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with an int dim, (values, indices) along it. Gradients and errors are max's."""
     return _extreme(x, dim, keepdim, False)
 
 
+@also_takes("axis", "keepdims")
 def amax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The largest element over one or several dims, values only. Ties share the gradient."""
     gone = reduced_dims(dim, x.ndim, "amax")
@@ -101,6 +108,7 @@ def amax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     return Extreme(gone, keepdim, True)(x)
 
 
+@also_takes("axis", "keepdims")
 def amin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The smallest element over one or several dims, values only. Ties share the gradient."""
     gone = reduced_dims(dim, x.ndim, "amin")
@@ -108,11 +116,13 @@ def amin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     return Extreme(gone, keepdim, False)(x)
 
 
+@also_takes("axis", "keepdims")
 def argmax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element, the first at a tie, in the flattened x or along dim; int64, no gradient."""
     return _arg_over("argmax", x, dim, keepdim, True)
 
 
+@also_takes("axis", "keepdims")
 def argmin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element, the first at a tie, in the flattened x or along dim; int64, no gradient."""
     return _arg_over("argmin", x, dim, keepdim, False)
@@ -136,8 +146,9 @@ def _check_not_empty(op: str, array, gone: tuple) -> None:
         raise ValueError(f"{op}: a tensor of shape {array.shape} has no elements to choose from over dim {gone}")
 
 
-def sort(x: Tensor, dim: Any = -1, descending: bool = False) -> Any:
-    """(values, indices) in ascending (or descending) order along dim; equal elements keep their order."""
+@also_takes("axis")
+def sort(x: Tensor, dim: Any = -1, descending: bool = False, stable: bool = True) -> Any:
+    """(values, indices) in ascending (or descending) order along dim; equal elements always keep their order."""
     d = dims(dim, x.ndim, "sort")
     return at_least_1d(_sort, x, *(d or (0,)), descending)
 
@@ -156,8 +167,9 @@ def _order(array, d: int, descending: bool):
     return array.shape[d] - 1 - xp.flip(xp.argsort(xp.flip(array, d), axis=d, kind="stable"), d)
 
 
-def topk(x: Tensor, k: int, dim: Any = -1, largest: bool = True) -> Any:
-    """(values, indices) of the k largest (or smallest) elements along dim, in order; of equal ones any."""
+@also_takes("axis")
+def topk(x: Tensor, k: int, dim: Any = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """(values, indices) of the k largest (or smallest) elements along dim, always in order; of equal ones any."""
     d = dims(dim, x.ndim, "topk")
     n = x.shape[d[0]] if d else 1
     if not 0 <= k <= n:
@@ -183,7 +195,12 @@ def _taken(x, order, d: int) -> ValuesAndIndices:
     return ValuesAndIndices(Gather(order, d)(x), wrap(order))
 
 
-def nonzero(x: Tensor) -> Tensor:
-    """The indices of the elements that are not 0, shape (count, ndim); int64, no gradient."""
+def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not 0, shape (count, ndim); int64, no gradient.
+
+    as_tuple  instead a tensor (count,) for each dimension, which together are an index: x[nonzero(x, as_tuple=True)]
+    """
     array = unwrap(x)
+    if as_tuple:
+        return tuple(wrap(places.astype(np.int64)) for places in (array if array.ndim else array.reshape(1)).nonzero())
     return wrap(array_module(array).argwhere(array).astype(np.int64))

@@ -14,6 +14,7 @@ from minigrad.ops.conversion import astype, floating
 from minigrad.ops.dims import dims, drop_dims, keep_dims, reduced_dims
 from minigrad.ops.elementwise import abs_, exp, pow, sqrt, square, where
 from minigrad.ops.half import in_float32
+from minigrad.ops.keywords import also_takes
 from minigrad.ops.order import amax, amin
 from minigrad.ops.shape import expand
 from minigrad.tensor import Tensor, unwrap, wrap
@@ -116,11 +117,13 @@ class Count(Function):
         return expand(keep_dims(grad * 0.0, self.from_shape, self.dim), self.from_shape)
 
 
+@also_takes("axis", "keepdims", "dtype")
 def sum(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Σ x over dim (an int, a tuple or None for all). Of integers, and of booleans, which count, in int64."""
     return Sum(reduced_dims(dim, x.ndim, "sum"), keepdim)(for_sums(x))
 
 
+@also_takes("axis", "keepdims", "dtype")
 def mean(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The mean over dim, NaN of no elements. TypeError for integers."""
     dim = reduced_dims(dim, x.ndim, "mean")
@@ -128,12 +131,29 @@ def mean(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     return Mean(dim, keepdim)(for_sums(x))
 
 
+def _correction(op: str, dim, unbiased, correction) -> tuple:
+    """dim and correction; unbiased is True for 1, False for 0, and may stand alone in the place of dim."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise TypeError(f"{op}: unbiased and correction say the same; give one of them")
+    if unbiased is not None:
+        return dim, int(unbiased)
+    return dim, 1 if correction is None else correction
+
+
+@also_takes("axis", "keepdims")
 @in_float32
-def var(x: Tensor, dim: Any = None, keepdim: bool = False, correction: float = 1) -> Tensor:
+def var(
+    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     """The variance Σ (x - mean)² / (n - correction) over dim, of n elements each (1: unbiased; 0: population).
+
+    unbiased  True for correction=1, which is what is taken when neither is given; False for correction=0
 
     ValueError unless n > correction, where PyTorch warns and gives NaN: a batch of one is a mistake to hear of.
     """
+    dim, correction = _correction("var", dim, unbiased, correction)
     dim = reduced_dims(dim, x.ndim, "var")
     n = math.prod(x.shape[d] for d in dim)
     if n - correction <= 0:
@@ -141,15 +161,19 @@ def var(x: Tensor, dim: Any = None, keepdim: bool = False, correction: float = 1
     return sum(square(x - mean(x, dim, keepdim=True)), dim, keepdim) / (n - correction)
 
 
+@also_takes("axis", "keepdims")
 @in_float32
-def std(x: Tensor, dim: Any = None, keepdim: bool = False, correction: float = 1) -> Tensor:
+def std(
+    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     """The standard deviation over dim, √var. Its gradient where all elements are equal is 0."""
-    variance = var(x, dim, keepdim, correction)
+    variance = var(x, dim, unbiased, keepdim, correction=correction)
     constant = unwrap(variance) == 0  # √ has no derivative at 0: step aside there
     one, zero = unwrap(variance).dtype.type(1), unwrap(variance).dtype.type(0)
     return where(constant, zero, sqrt(where(constant, one, variance)))
 
 
+@also_takes("axis", "keepdims")
 def logsumexp(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """ln Σ eˣ over dim, without overflow; -inf of no elements. Integers are taken as float32."""
     return _logsumexp(floating(x), dim, keepdim)
@@ -183,11 +207,13 @@ def norm(x: Tensor, p: float | str = 2, dim: Any = None, keepdim: bool = False) 
     return sum(abs_(x), gone, keepdim) if p == 1 else Norm(p, gone, keepdim)(x)
 
 
+@also_takes("axis", "keepdims")
 def any_(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether some element is true, over dim."""
     return _logical(x, dim, keepdim, "any")
 
 
+@also_takes("axis", "keepdims")
 def all_(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether every element is true, over dim."""
     return _logical(x, dim, keepdim, "all")

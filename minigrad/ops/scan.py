@@ -11,6 +11,7 @@ from minigrad.dtypes import is_half, without_bfloat16
 from minigrad.function import Function
 from minigrad.ops.conversion import astype
 from minigrad.ops.dims import at_least_1d, dims, keep_dims, reduced_dims
+from minigrad.ops.keywords import also_takes
 from minigrad.ops.shape import cat, flip, permute, reshape, swapaxes
 from minigrad.tensor import Tensor, unwrap
 from minigrad.typing import Dim
@@ -83,18 +84,21 @@ class Recurrence(Function):
         return db * _previous(y), db
 
 
+@also_takes("axis", "dtype")
 def cumsum(x: Tensor, dim: int) -> Tensor:
     """The running sum along dim: y_i = x_0 + … + x_i. Of integers and booleans in int64."""
     d = dims(dim, x.ndim, "cumsum")
     return CumSum(*d)(for_sums(x)) if d else at_least_1d(CumSum(0), for_sums(x))
 
 
+@also_takes("axis", "dtype")
 def cumprod(x: Tensor, dim: int) -> Tensor:
     """The running product along dim: y_i = x_0 · … · x_i. Of integers and booleans in int64."""
     d = dims(dim, x.ndim, "cumprod")
     return CumProd(*d)(for_sums(x)) if d else at_least_1d(CumProd(0), for_sums(x))
 
 
+@also_takes("axis", "keepdims", "dtype")
 def prod(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Π x over dim (an int, a tuple or None for all); 1 for no elements. Of integers and booleans in int64."""
     x, gone = for_sums(x), reduced_dims(dim, x.ndim, "prod")

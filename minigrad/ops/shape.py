@@ -12,6 +12,8 @@ from minigrad.engine import unbroadcast
 from minigrad.function import Function
 from minigrad.ops.conversion import all_promoted
 from minigrad.ops.dims import dims, one_dim
+from minigrad.ops.dims import dims as dims_of
+from minigrad.ops.keywords import also_takes
 from minigrad.tensor import Tensor, unwrap, wrap
 
 
@@ -238,12 +240,14 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     return swapaxes(x, dim0, dim1)
 
 
+@also_takes("axis")
 def squeeze(x: Tensor, dim: Any = None) -> Tensor:
     """x without its dimensions of size 1, or without `dim` if that is of size 1."""
     gone = dims(dim, x.ndim, "squeeze")
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in gone)))
 
 
+@also_takes("axis")
 def unsqueeze(x: Tensor, dim: int) -> Tensor:
     """x with a dimension of size 1 put in, which is number dim of the result: 0 first, -1 last; a view.
 
@@ -291,11 +295,13 @@ def repeat(x: Tensor, *times: Any) -> Tensor:
     return Repeat(times)(x)
 
 
-def flip(x: Tensor, dim: Any) -> Tensor:
-    """x backwards along one or several dims."""
-    return Flip(dims(dim, x.ndim, "flip"))(x)
+def flip(x: Tensor, *dim: Any, dims: Any = None) -> Tensor:
+    """x backwards along one or several dims: flip(x, 0, 1), flip(x, (0, 1)) or flip(x, dims=(0, 1))."""
+    given = dims if dims is not None else dim[0] if len(dim) == 1 else dim
+    return Flip(dims_of(given, x.ndim, "flip"))(x)
 
 
+@also_takes("axis")
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dim, in the dtype where they meet; all other sizes must agree."""
     tensors = tuple(tensors)
@@ -317,6 +323,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return Cat(d)(*tensors)
 
 
+@also_takes("axis")
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dim, in the dtype where they meet."""
     tensors = tuple(tensors)
@@ -384,9 +391,13 @@ def contiguous(x: Tensor) -> Tensor:
     return clone(x)
 
 
-def one_hot(ids: Any, num_classes: int) -> Tensor:
-    """int64 vectors with a 1 at each id and 0 elsewhere, shape (*ids.shape, num_classes)."""
+def one_hot(ids: Any, num_classes: int = -1) -> Tensor:
+    """int64 vectors with a 1 at each id and 0 elsewhere, (*ids.shape, num_classes); -1: as many as there must be."""
     array = unwrap(ids)
+    if num_classes == -1:
+        if array.size == 0:
+            raise ValueError("one_hot: no ids to tell the number of classes from; give num_classes")
+        num_classes = int(array.max()) + 1 if array.dtype.kind in "iu" else 0
     if array.dtype.kind not in "iu":
         raise TypeError(f"one_hot: ids are {array.dtype}; expected integers")
     if array.size and looks_at_values(array) and (array.min() < 0 or array.max() >= num_classes):

@@ -10,6 +10,7 @@ from minigrad.dtypes import FLOATING, without_bfloat16
 from minigrad.ops.dims import at_least_1d, dims
 from minigrad.ops.elementwise import where
 from minigrad.ops.index import Gather
+from minigrad.ops.keywords import also_takes
 from minigrad.ops.order import ValuesAndIndices, amax, amin, sort
 from minigrad.ops.rearrange import movedim
 from minigrad.ops.reduce import mean, std, sum, var
@@ -26,6 +27,7 @@ class MinAndMax(NamedTuple):
     max: Tensor
 
 
+@also_takes("axis", "keepdims")
 def median(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesAndIndices:
     """The middle element, the lower of two; with a dim, (values, indices) along it. NaN if there is a NaN.
 
@@ -34,6 +36,7 @@ def median(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor |
     return _middle(x, dim, keepdim, "median")
 
 
+@also_takes("axis", "keepdims")
 def nanmedian(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesAndIndices:
     """The median of what is not NaN; NaN where nothing is left."""
     return _middle(x, dim, keepdim, "nanmedian")
@@ -73,6 +76,7 @@ def _picked(x, order, place, d: int, keepdim: bool) -> ValuesAndIndices:
     return ValuesAndIndices(values, index) if keepdim else ValuesAndIndices(squeeze(values, d), squeeze(index, d))
 
 
+@also_takes("axis", "keepdims")
 def mode(x: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """(values, indices) of the most frequent element along dim, the smallest at a tie; the index of its last."""
     array = without_bfloat16(unwrap(x))
@@ -141,12 +145,14 @@ def quantile(
     return y if shares.ndim else squeeze(y, 0)
 
 
+@also_takes("axis", "keepdims", "dtype")
 def nansum(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Σ x over dim, with 0 for NaN."""
     array = unwrap(x)
     return sum(x if array.dtype.kind not in FLOATING else where(_isnan(array), 0.0, x), dim, keepdim)
 
 
+@also_takes("axis", "keepdims", "dtype")
 def nanmean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The mean over dim of what is not NaN; NaN where nothing is left."""
     array = unwrap(x)
@@ -167,16 +173,35 @@ def aminmax(x: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinA
     return MinAndMax(amin(x, dim, keepdim), amax(x, dim, keepdim))
 
 
-def std_mean(x: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """(std, mean) over dim."""
-    return std(x, dim, keepdim=keepdim, correction=correction), mean(x, dim, keepdim)
+@also_takes("axis", "keepdims")
+def std_mean(
+    x: Tensor,
+    dim: Dim = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(std, mean) over dim; see std."""
+    over = None if isinstance(dim, bool) else dim
+    return std(x, dim, unbiased, keepdim, correction=correction), mean(x, over, keepdim)
 
 
-def var_mean(x: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """(var, mean) over dim."""
-    return var(x, dim, keepdim=keepdim, correction=correction), mean(x, dim, keepdim)
+@also_takes("axis", "keepdims")
+def var_mean(
+    x: Tensor,
+    dim: Dim = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(var, mean) over dim; see var."""
+    over = None if isinstance(dim, bool) else dim
+    return var(x, dim, unbiased, keepdim, correction=correction), mean(x, over, keepdim)
 
 
+@also_takes("axis")
 def count_nonzero(x: Tensor, dim: Dim = None) -> Tensor:
     """How many elements are not 0, over dim; int64, no gradient."""
     array = unwrap(x)
