@@ -27,6 +27,7 @@ import numpy as np
 
 import minigrad as mg
 import nn
+from minigrad.tensor import Tensor
 from models.configuration import check_number, check_whole
 from models.training.stepper import Step, Stepper
 from nn import functional as F
@@ -45,7 +46,7 @@ class GloVeConfig:
     embedding_dim: int = 100
     """The size of the vector of a word."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "vocab_size", least=2)
         check_whole(self, "embedding_dim")
 
@@ -67,7 +68,7 @@ class GloVeTraining:
     seed: int = 0
     """Of the first vectors and of the order of the cells."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "epochs", "window")
         check_whole(self, "seed", least=0)
         check_number(self, "learning_rate", "x_max", zero=False)
@@ -97,7 +98,7 @@ class GloVe(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.5 / config.embedding_dim, 0.5 / config.embedding_dim)
 
-    def forward(self, rows, columns, logs, weights):
+    def forward(self, rows: np.ndarray, columns: np.ndarray, logs: np.ndarray, weights: np.ndarray) -> Tensor:
         """The summed loss of cells, all (n,): words, their neighbours, ln X and f(X)."""
         products = (F.embedding(rows, self.weight) * F.embedding(columns, self.context_weight)).sum(1)
         biases = F.embedding(rows, self.bias) + F.embedding(columns, self.context_bias)

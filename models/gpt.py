@@ -10,10 +10,12 @@ vectors again: the better the match, the likelier that token is next.
 """
 
 import math
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import nn
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 from models.configuration import check, check_probability, check_whole, of_preset
 from models.errors import UserError
 from models.weights import gpt2 as huggingface
@@ -42,7 +44,7 @@ class GPTConfig:
     bias: bool = True
     """Whether linear layers and normalisations add a bias."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "vocab_size", "context_length", "num_layers", "num_heads", "embedding_dim")
         if self.embedding_dim % self.num_heads:
             raise UserError(
@@ -53,7 +55,7 @@ class GPTConfig:
         check(self, "bias", isinstance(self.bias, bool), "True or False")
 
     @classmethod
-    def preset(cls, name: str, **changes) -> "GPTConfig":
+    def preset(cls, name: str, **changes: Any) -> "GPTConfig":
         """A configuration of PRESETS, with changes to some fields: preset("nano", vocab_size=65)."""
         return of_preset(cls, PRESETS, name, changes)
 
@@ -78,7 +80,7 @@ class MLP(nn.Module):
         self.expand = nn.Linear(config.embedding_dim, MLP_RATIO * config.embedding_dim, config.bias)
         self.project = nn.Linear(MLP_RATIO * config.embedding_dim, config.embedding_dim, config.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.project(self.expand(x, activation="gelu_tanh"))  # product, bias and GELU in one pass
 
 
@@ -96,7 +98,7 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x, cache=None):
+    def forward(self, x: Tensor, cache: nn.KVCache | None = None) -> Tensor:
         """x (batch, time, embedding_dim) to the same shape; no place sees a later one. cache: the attention's."""
         h = self.norm_1(x)
         h, _ = self.attention(h, h, h, is_causal=True, need_weights=False, cache=cache)
@@ -141,7 +143,7 @@ class GPT(nn.Module):
         """The most tokens it can look at."""
         return self.config.context_length
 
-    def forward(self, ids, targets=None, caches=None):
+    def forward(self, ids: Tensor, targets: Tensor | None = None, caches: Any = None) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (batch, time, vocab_size) for ids (batch, time); with targets, (logits, loss).
 
         targets  (batch, time), the token that follows each; -100 where none counts
@@ -158,7 +160,7 @@ class GPT(nn.Module):
         loss = F.cross_entropy(logits.reshape(-1, self.config.vocab_size), targets.reshape(-1))
         return logits, loss
 
-    def features(self, ids, caches=None):
+    def features(self, ids: Tensor, caches: Any = None) -> Tensor:
         """The vectors that the head reads the next tokens from, (batch, time, embedding_dim).
 
         Token and position vectors added (positions count on from what the caches hold), dropout, the blocks in
@@ -172,11 +174,11 @@ class GPT(nn.Module):
             x = block(x, cache)
         return self.final_norm(x)
 
-    def head(self, x):
+    def head(self, x: Tensor) -> Tensor:
         """Logits (..., vocab_size) for vectors (..., embedding_dim)."""
         return F.linear(x, self.token_embedding.weight)
 
-    def next_logits(self, ids, caches=None):
+    def next_logits(self, ids: Tensor, caches: Any = None) -> Tensor:
         """The logits of the one token that follows ids, (batch, vocab_size); forward without the other positions."""
         return self.head(self.features(ids, caches)[:, -1])
 
@@ -185,7 +187,7 @@ class GPT(nn.Module):
         return [block.attention.new_cache(batch_size, self.config.context_length) for block in self.blocks]
 
     @classmethod
-    def from_huggingface(cls, source, num_heads: int | None = None) -> "GPT":
+    def from_huggingface(cls, source: str | os.PathLike | dict, num_heads: int | None = None) -> "GPT":
         """A GPT with GPT-2's weights as the transformers library names them.
 
         source     a directory with config.json and model.safetensors, such a .safetensors file, or a state_dict

@@ -9,14 +9,16 @@ far, and the state says which token is likely next. A GPT looks back at the toke
 context_length of them; here only the state goes on, and it is the same size however long the text is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import nn
 from minigrad.tensor import Tensor, unwrap
 from models.configuration import check_choice, check_probability, check_whole, of_preset
 from nn import functional as F
 
+State = Tensor | tuple[Tensor, Tensor]  # the recurrent layers': h, or (h, c) for "lstm"
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
@@ -39,13 +41,13 @@ class RNNConfig:
     dropout: float = 0.0
     """Probability of dropping a number between the layers while training."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "vocab_size", "context_length", "num_layers", "hidden_size", "embedding_dim")
         check_choice(self, cell=CELLS)
         check_probability(self, "dropout")
 
     @classmethod
-    def preset(cls, name: str, **changes) -> "RNNConfig":
+    def preset(cls, name: str, **changes: Any) -> "RNNConfig":
         """A configuration of PRESETS, with changes to some fields: preset("nano", vocab_size=77)."""
         return of_preset(cls, PRESETS, name, changes)
 
@@ -70,7 +72,7 @@ class RNNGenerator(nn.Module):
         self.rnn = layers(config.embedding_dim, config.hidden_size, config.num_layers, dropout=config.dropout)
         self.head = nn.Linear(config.hidden_size, config.vocab_size)
 
-    def forward(self, ids, state=None):
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """(logits, state): logits (batch, time, vocab_size) for ids (batch, time) and the state before them.
 
         The state is the recurrent layers': (h, c) for "lstm", otherwise h, each (num_layers, batch,
@@ -80,7 +82,7 @@ class RNNGenerator(nn.Module):
         hidden, state = self.hidden(ids, state)
         return self.head(hidden).swapaxes(0, 1), state
 
-    def hidden(self, ids, state=None):
+    def hidden(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The last layer's h after every token, (time, batch, hidden_size), and the state after the last one."""
         if ids.ndim != 2 or 0 in ids.shape:
             raise ValueError(f"RNNGenerator: ids {ids.shape}; expected (batch, time), with one token at least")
@@ -91,7 +93,7 @@ class RNNGenerator(nn.Module):
         hidden, state = self.rnn(ids.swapaxes(0, 1), state, table=self.embedding.weight)
         return self.dropout(hidden), state
 
-    def next_logits(self, ids, memory=None):
+    def next_logits(self, ids: Tensor, memory: "Memory | None" = None) -> Tensor:
         """The logits of the one token that follows ids, (batch, vocab_size); with a memory, ids go on from it."""
         hidden, state = self.hidden(ids, memory.state if memory else None)
         if memory:
@@ -117,10 +119,10 @@ class CarriedState:
     models.text.batching.StreamBatches; training and evaluation carry states of their own.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._states: dict[bool, tuple] = {}
 
-    def __call__(self, model: RNNGenerator, batch):
+    def __call__(self, model: RNNGenerator, batch: Sequence[Tensor]) -> Tensor:
         """The mean cross-entropy of a batch's targets; the state behind it is kept, detached, for the next batch.
 
         Where starts is true the batch begins without a state. self._states has one state for model.training, which

@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import nn
 from minigrad.devices import array_module
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 from models.configuration import check, check_choice, check_number, check_whole
 from models.errors import UserError
 from models.training.stepper import Step, Stepper
@@ -54,7 +55,7 @@ class Word2VecConfig:
     negatives: int = 5
     """Words drawn at random for each that occurred, with negative sampling."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "vocab_size", least=2)
         check_whole(self, "embedding_dim", "negatives")
         outputs = ("negative-sampling", "hierarchical-softmax")
@@ -78,7 +79,7 @@ class Word2VecTraining:
     seed: int = 0
     """Of everything random: vectors, windows, what is left out, negatives."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "epochs", "window")
         check_whole(self, "seed", least=0)
         check_number(self, "subsample", "min_learning_rate")
@@ -96,7 +97,7 @@ class Word2Vec(nn.Module):
     The vectors start uniform on ±1/(2 embedding_dim), the output layer at 0.
     """
 
-    def __init__(self, config: Word2VecConfig, counts=None):
+    def __init__(self, config: Word2VecConfig, counts: ArrayLike | None = None):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_dim)
@@ -108,7 +109,7 @@ class Word2Vec(nn.Module):
         else:
             self.output = nn.HierarchicalSoftmax(*shape, reduction="sum")
 
-    def forward(self, inputs, outputs):
+    def forward(self, inputs: np.ndarray, outputs: np.ndarray) -> Tensor:
         """The summed loss of examples.
 
         inputs   (n, m) words whose vectors' mean predicts, -1 where an example has less than m

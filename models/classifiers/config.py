@@ -59,7 +59,7 @@ class ClassifierConfig:
     multi_label: bool = False
     """Whether a text has any number of labels; follows from the texts."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.labels = tuple(self.labels)
         check_choice(self, body=BODIES, tokens=("auto", "word", "char"))
         check_whole(

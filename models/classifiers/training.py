@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.tensor import Tensor
 from models.classifiers.batches import TextBatches, batches_by_length
 from models.classifiers.class_weights import class_weights
 from models.classifiers.model import AT_ONCE, BagClassifier, ClassifierModel
@@ -55,7 +56,7 @@ class FitConfig:
     seed: int = 0
     """Of everything random: weights, order, dropout, augmentation."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "epochs", "batch_size")
         check_whole(self, "patience", "seed", least=0)
         if self.learning_rate is not None:
@@ -160,7 +161,7 @@ class Loss:
     def __init__(self, weights: np.ndarray | None, multi_label: bool):
         self.weights, self.multi_label = weights, multi_label
 
-    def __call__(self, model: ClassifierModel, batch) -> mg.Tensor:
+    def __call__(self, model: ClassifierModel, batch: Sequence[Tensor]) -> mg.Tensor:
         ids, targets = batch
         logits = model(ids)
         weights = None if self.weights is None else tensors_for(model, [self.weights])[0]

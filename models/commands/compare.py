@@ -28,7 +28,7 @@ class Comparison(ClassifierRun):
     seeds: int = 3
     """How often each is taught, on another division of the data and from another start."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(self, "seeds")
         unknown = [body for body in self.names if body not in BODIES]

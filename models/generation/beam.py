@@ -13,6 +13,7 @@ import numpy as np
 
 from models.errors import UserError
 from models.generation.generate import next_logits, prompt_ids
+from models.generation.language_model import LanguageModel
 from models.text.tokenizer import Tokenizer
 
 
@@ -30,7 +31,13 @@ class Hypothesis:
 
 
 def beam_search(
-    model, tokenizer: Tokenizer, prompt: str = "", *, num_beams: int = 4, max_tokens: int = 50, length_penalty=0.0
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str = "",
+    *,
+    num_beams: int = 4,
+    max_tokens: int = 50,
+    length_penalty: float = 0.0,
 ) -> list[Hypothesis]:
     """The best num_beams ways found to go on after the prompt, best first (Sutskever et al. 2014, section 3.2).
 

@@ -11,18 +11,20 @@ None: any number) and `config.vocab_size`, as GPT and RNNGenerator have them.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 from minigrad.tensor import to_numpy
 from models.errors import DataError, UserError
+from models.generation.language_model import LanguageModel
 from models.generation.sampling import Sampling
 from models.text.batching import tensors_for
 from models.text.tokenizer import StreamDecoder, Tokenizer
 
 
-def generate(model, tokenizer: Tokenizer, prompt: str = "", **options) -> Iterator[str]:
+def generate(model: LanguageModel, tokenizer: Tokenizer, prompt: str = "", **options: Any) -> Iterator[str]:
     """How the model goes on after the prompt, in pieces as they come: whole characters, without the prompt.
 
     max_tokens          stop after so many tokens (200)
@@ -42,12 +44,14 @@ def generate(model, tokenizer: Tokenizer, prompt: str = "", **options) -> Iterat
     return (pieces[0] for pieces in texts.pieces() if pieces[0])
 
 
-def generate_text(model, tokenizer: Tokenizer, prompt: str = "", **options) -> str:
+def generate_text(model: LanguageModel, tokenizer: Tokenizer, prompt: str = "", **options: Any) -> str:
     """What `generate` gives, as one string."""
     return "".join(generate(model, tokenizer, prompt, **options))
 
 
-def generate_samples(model, tokenizer: Tokenizer, prompt: str = "", *, num_samples: int, **options) -> list[str]:
+def generate_samples(
+    model: LanguageModel, tokenizer: Tokenizer, prompt: str = "", *, num_samples: int, **options: Any
+) -> list[str]:
     """Several texts from one prompt, computed together. With a seed the first is the one that `generate` gives."""
     texts = [""] * num_samples
     for pieces in _Generation(model, tokenizer, prompt, num_samples=num_samples, **options).pieces():
@@ -122,7 +126,7 @@ class _Generation:
 
 
 @mg.no_grad()
-def next_logits(model, tokenizer: Tokenizer, ids: np.ndarray, caches=None) -> np.ndarray:
+def next_logits(model: LanguageModel, tokenizer: Tokenizer, ids: np.ndarray, caches: Any = None) -> np.ndarray:
     """The logits (samples, tokenizer.vocab_size) of the token after ids (samples, time), that of `<unk>` -inf.
 
     Without dropout; the model's mode stays as it was. Raises UserError where they are not numbers.
@@ -142,7 +146,7 @@ def next_logits(model, tokenizer: Tokenizer, ids: np.ndarray, caches=None) -> np
     return logits
 
 
-def prompt_ids(model, tokenizer: Tokenizer, prompt: str) -> np.ndarray:
+def prompt_ids(model: LanguageModel, tokenizer: Tokenizer, prompt: str) -> np.ndarray:
     """The prompt as the model reads it. Raises UserError where it cannot, DataError for unknown characters."""
     if tokenizer.vocab_size > model.config.vocab_size:
         raise UserError(

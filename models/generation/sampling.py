@@ -29,7 +29,7 @@ class Sampling:
     top_p: float | None = None
     repetition_penalty: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
             raise UserError(f"temperature {self.temperature}: expected 0 (greedy) or a positive number, such as 0.8")
         if self.top_k is not None and self.top_k < 1:

@@ -9,6 +9,7 @@ wrongly were not (van Rijsbergen 1979, chapter 7):
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.errors import UserError
 
@@ -24,14 +25,20 @@ class Scores(NamedTuple):
     support: int | np.ndarray
 
 
-def accuracy(targets, predictions) -> float:
+def accuracy(targets: ArrayLike, predictions: ArrayLike) -> float:
     """The share of examples that are right; of several labels, those where all of them are."""
     targets, predictions = checked("accuracy", targets, predictions)
     right = targets == predictions
     return float((right if right.ndim == 1 else right.all(1)).mean())
 
 
-def precision_recall_f1(targets, predictions, average="macro", labels=None, zero_division=0.0) -> Scores:
+def precision_recall_f1(
+    targets: ArrayLike,
+    predictions: ArrayLike,
+    average: str | None = "macro",
+    labels: ArrayLike | None = None,
+    zero_division: float = 0.0,
+) -> Scores:
     """Precision, recall and F1, each averaged over the labels.
 
     targets, predictions  labels (examples,), strings or numbers; or zeros and ones (examples, labels)
@@ -57,22 +64,40 @@ def precision_recall_f1(targets, predictions, average="macro", labels=None, zero
     return Scores(*(_average(values, weights) for values in (precision, recall, f1)), int(support.sum()))
 
 
-def precision(targets, predictions, average="macro", labels=None, zero_division=0.0):
+def precision(
+    targets: ArrayLike,
+    predictions: ArrayLike,
+    average: str | None = "macro",
+    labels: ArrayLike | None = None,
+    zero_division: float = 0.0,
+) -> float | np.ndarray:
     """Of what was given a label, the share that has it; see precision_recall_f1."""
     return precision_recall_f1(targets, predictions, average, labels, zero_division).precision
 
 
-def recall(targets, predictions, average="macro", labels=None, zero_division=0.0):
+def recall(
+    targets: ArrayLike,
+    predictions: ArrayLike,
+    average: str | None = "macro",
+    labels: ArrayLike | None = None,
+    zero_division: float = 0.0,
+) -> float | np.ndarray:
     """Of what has a label, the share that was given it; see precision_recall_f1."""
     return precision_recall_f1(targets, predictions, average, labels, zero_division).recall
 
 
-def f1(targets, predictions, average="macro", labels=None, zero_division=0.0):
+def f1(
+    targets: ArrayLike,
+    predictions: ArrayLike,
+    average: str | None = "macro",
+    labels: ArrayLike | None = None,
+    zero_division: float = 0.0,
+) -> float | np.ndarray:
     """The harmonic mean of precision and recall; see precision_recall_f1."""
     return precision_recall_f1(targets, predictions, average, labels, zero_division).f1
 
 
-def checked(metric: str, targets, predictions) -> tuple[np.ndarray, np.ndarray]:
+def checked(metric: str, targets: ArrayLike, predictions: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays of one shape. Raises UserError for no examples, or different numbers of them."""
     targets, predictions = np.asarray(targets), np.asarray(predictions)
     if targets.shape != predictions.shape or targets.ndim not in (1, 2):

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.errors import UserError
 from models.metrics.classification import checked
 
 
-def confusion_matrix(targets, predictions, labels=None) -> np.ndarray:
+def confusion_matrix(targets: ArrayLike, predictions: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
     """counts[i, j], how many examples have label i and were given label j: int64 (labels, labels).
 
     targets and predictions (examples,), strings or numbers. labels: which, and in which order, by default all

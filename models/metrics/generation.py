@@ -5,12 +5,13 @@ import re
 import string
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.errors import UserError
 from models.metrics.references import paired
 
 
-def perplexity(losses, counts=None) -> float:
+def perplexity(losses: ArrayLike, counts: ArrayLike | None = None) -> float:
     """e^(mean loss of a token): as unsure as if the model chose among so many tokens.
 
     losses  cross-entropies in nats, of one token each, or means over counts tokens

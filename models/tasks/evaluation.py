@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import minigrad as mg
+from models.generation.language_model import LanguageModel
 from models.metrics import perplexity
 from models.tasks.reading import loss_function, whole_text
 from models.text.batching import count_targets, tensors_for
@@ -33,7 +34,7 @@ class Evaluation:
     seconds: float
 
 
-def evaluate(model, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16) -> Evaluation:
+def evaluate(model: LanguageModel, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16) -> Evaluation:
     """Predict a text, ids (tokens,), in windows of the model's context length, batch_size at once.
 
     A GPT begins each window anew; the first tokens of one have little to go by, so a longer context length
@@ -56,7 +57,7 @@ def evaluate(model, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16)
 
 
 @mg.no_grad()
-def mean_loss(model, ids: np.ndarray, batch_size: int = 16) -> float:
+def mean_loss(model: LanguageModel, ids: np.ndarray, batch_size: int = 16) -> float:
     """The mean cross-entropy over all tokens of ids but the first; without dropout, the mode stays as it was.
 
     whole_text gives the batches (the last one smaller), loss_function the mean loss of one; it counts as often

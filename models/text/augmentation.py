@@ -40,7 +40,9 @@ def replace_by_synonyms(
     return np.where(rng.random(len(ids)) < probability, chosen, ids)
 
 
-def augmentation(token_dropout: float, token_swap: float, synonym_rate: float, synonyms=None) -> Change | None:
+def augmentation(
+    token_dropout: float, token_swap: float, synonym_rate: float, synonyms: np.ndarray | None = None
+) -> Change | None:
     """All changes that have a probability above 0, one after the other; None if no one has."""
     changes: list[Change] = []
     if synonym_rate:

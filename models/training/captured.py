@@ -1,5 +1,6 @@
 """A training step as a CUDA graph: fixed arrays for all that changes between steps, and one launch for the rest."""
 
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import numpy as np
@@ -7,8 +8,9 @@ import numpy as np
 import minigrad as mg
 from minigrad import devices, random
 from minigrad.cuda_graph import RecordingError
-from minigrad.tensor import wrap
+from minigrad.tensor import Tensor, wrap
 from models.errors import UserError
+from nn.optim import Optimizer
 
 SEEDS = 1024  # dropouts that one step may have
 
@@ -21,7 +23,7 @@ class CapturedStep:
     The first runs are ordinary ones (CudaGraph.WARM_UP); the results are the same either way.
     """
 
-    def __init__(self, step, optimizer, updates: int):
+    def __init__(self, step: Callable[[list], tuple[Tensor, Tensor]], optimizer: Optimizer, updates: int):
         self.step, self.optimizer = step, optimizer
         self.graph = mg.CudaGraph(self._recorded)
         xp = devices.library("cuda")

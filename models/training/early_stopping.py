@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+import nn
 from minigrad.tensor import to_numpy, unwrap
 
 
@@ -24,7 +25,7 @@ class EarlyStopping:
         """Whether patience has run out."""
         return self.waited >= self.patience
 
-    def see(self, val_loss: float, model) -> None:
+    def see(self, val_loss: float, model: nn.Module) -> None:
         """Take note of an evaluation of the model as it is."""
         self.waited += 1
         if val_loss < self.lowest:

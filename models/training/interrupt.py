@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Self
 
 
 class StopOnSignal:
@@ -18,7 +19,7 @@ class StopOnSignal:
 
     signals = (signal.SIGINT, signal.SIGTERM)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.signal = None
         self._before = {}
         if threading.current_thread() is threading.main_thread():  # only there may handlers be set
@@ -33,6 +34,6 @@ class StopOnSignal:
         text = f"{show_cursor}\nfinishing this step and saving; once more to stop at once\n"
         os.write(2, text.encode())  # print could be in the middle of its own work
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

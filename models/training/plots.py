@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import minigrad as mg
+from models.text.tokenizer import Tokenizer
 from models.training.log import read_log
 
 TOKEN_LOSS = "cross-entropy (nats per token)"
@@ -47,7 +50,7 @@ def plot_losses(log: str | os.PathLike, path: str | os.PathLike, title: str = ""
     return Path(path)
 
 
-def plot_words(groups: dict[str, list[str]], points, path: str | os.PathLike, title: str = "") -> Path:
+def plot_words(groups: dict[str, list[str]], points: ArrayLike, path: str | os.PathLike, title: str = "") -> Path:
     """Draw words as labelled points into an image file and return its path.
 
     groups  {a group's name: its words}, each group in a colour and with a mark of its own; a word that is its
@@ -89,7 +92,7 @@ def running_mean(values: list[float]) -> np.ndarray:
     return (totals[high] - totals[low]) / (high - low)
 
 
-def plot_hidden_units(model, tokenizer, text: str, path: str | os.PathLike, units: int = 24) -> Path:
+def plot_hidden_units(model: Any, tokenizer: Tokenizer, text: str, path: str | os.PathLike, units: int = 24) -> Path:
     """Draw what a recurrent model's last layer remembers while it reads a text: a column a token, a row a unit.
 
     Of all units those are shown that hold a value longest (whose neighbours in time are most alike), the

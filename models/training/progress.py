@@ -42,11 +42,11 @@ class TerminalProgress:
         self._clock, self._unit = _Clock(total, done), unit
         self._next = 0.0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._bar.refresh()
         self._bar.stop()
 
@@ -71,10 +71,10 @@ class PlainProgress:
         self._clock, self._unit = _Clock(total, done), unit
         self._next = 0.0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         pass
 
     def update(self, step: int, loss: float, speed: float) -> None:
@@ -93,10 +93,10 @@ class PlainProgress:
 class Silence:
     """Shows nothing."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         pass
 
     def update(self, step: int, loss: float, speed: float) -> None:

@@ -50,7 +50,7 @@ class TrainConfig:
     seed: int = 0
     """Of everything random: weights, batches, dropout."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole(self, "steps", "batch_size", "gradient_accumulation", "save_every")
         check_whole(self, "warmup_steps", "eval_every", "eval_batches", "patience", "sample_every", "seed", least=0)
         check_choice(self, precision=PRECISIONS)

@@ -25,7 +25,7 @@ class HogwildTrainer(GloVeTrainer):
         super().__init__(model, cells, training)
         self.tables = None
 
-    def learn(self, first, last):
+    def learn(self, first: int, last: int) -> float:
         if self.tables is None:  # only now, because the optimiser may have loaded its sums
             self.tables = self._tables()
         cells = (array[first:last] for array in (self.rows, self.columns, self.logs, self.weights))

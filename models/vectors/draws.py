@@ -10,6 +10,7 @@ number of threads.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minigrad.kernels.cpu import simd
 from nn.alias import alias_table
@@ -20,7 +21,7 @@ _27, _30, _31, _32 = (np.uint64(n) for n in (27, 30, 31, 32))
 _LOW = np.uint64(0xFFFFFFFF)
 
 
-def keep_thresholds(counts, subsample: float) -> np.ndarray:
+def keep_thresholds(counts: ArrayLike, subsample: float) -> np.ndarray:
     """How likely each word is to stay in the text, uint32 (V,), 2³² - 1 for certainty.
 
     (√(f/t) + 1)·t/f for a word whose share of the text is f, and t = subsample; 0 keeps every word. The
@@ -33,7 +34,7 @@ def keep_thresholds(counts, subsample: float) -> np.ndarray:
     return _fixed_point((np.sqrt(ratio) + 1) / np.maximum(ratio, 1e-300))
 
 
-def noise_table(counts, power: float = 0.75) -> tuple[np.ndarray, np.ndarray]:
+def noise_table(counts: ArrayLike, power: float = 0.75) -> tuple[np.ndarray, np.ndarray]:
     """The alias table of counts^power as (thresholds uint32, aliases int32), both (V,)."""
     thresholds, aliases = alias_table(np.asarray(counts, np.float64) ** power)
     return _fixed_point(thresholds), aliases.astype(np.int32)

@@ -1,8 +1,10 @@
 """How good word vectors are: do they find words alike as people do, and do they answer analogies?"""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.text.sources import datasets
 from models.vectors.word_vectors import METHODS, WordVectors
@@ -30,7 +32,7 @@ class Analogies(NamedTuple):
     questions: int
 
 
-def similarities(vectors: WordVectors, pairs, name: str = "") -> Similarity:
+def similarities(vectors: WordVectors, pairs: Sequence[tuple[str, str, float]], name: str = "") -> Similarity:
     """How well cosines order pairs [(word, word, score), ...] as the scores do; nan with less than two known."""
     known = [(a, b, score) for a, b, score in pairs if a in vectors and b in vectors]
     found = np.array([vectors.similarity(a, b) for a, b, _ in known])
@@ -38,7 +40,12 @@ def similarities(vectors: WordVectors, pairs, name: str = "") -> Similarity:
     return Similarity(name, spearman(found, judged), len(pairs), len(known))
 
 
-def analogies(vectors: WordVectors, sections, method: str = "3cosadd", limit: int = FREQUENT) -> list[Analogies]:
+def analogies(
+    vectors: WordVectors,
+    sections: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]],
+    method: str = "3cosadd",
+    limit: int = FREQUENT,
+) -> list[Analogies]:
     """Sections [(name, [(a, b, c, d), ...]), ...] of questions "a is to b as c is to d", d to be found."""
     rows, counts = [], []
     index = {word.lower(): i for i, word in reversed(list(enumerate(vectors.words[:limit])))}
@@ -73,7 +80,7 @@ def evaluate_vectors(vectors: WordVectors) -> dict[str, list]:
     return found
 
 
-def spearman(x, y) -> float:
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
     """The correlation of the ranks of x and y, ties at their mean rank; nan where one of them does not vary."""
     a, b = _ranks(np.asarray(x, np.float64)), _ranks(np.asarray(y, np.float64))
     a, b = a - a.mean() if len(a) else a, b - b.mean() if len(b) else b

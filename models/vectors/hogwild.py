@@ -20,6 +20,7 @@ from numba import prange
 
 from minigrad.kernels.cpu import lanes, simd
 from models.vectors import draws
+from models.vectors.vocabulary import EncodedText, Vocabulary
 from models.word2vec import Word2Vec, Word2VecTrainer, Word2VecTraining
 from nn.huffman import huffman_paths
 
@@ -35,7 +36,7 @@ class HogwildTrainer(Word2VecTrainer):
     The model's weights become views of tables with padded rows.
     """
 
-    def __init__(self, model: Word2Vec, vocabulary, text, training: Word2VecTraining):
+    def __init__(self, model: Word2Vec, vocabulary: Vocabulary, text: EncodedText, training: Word2VecTraining):
         super().__init__(model, vocabulary, text, training)
         weights = (model.embedding.weight, model.output.weight)
         self.tables = [lanes.padded(weight.data) for weight in weights]
@@ -43,7 +44,7 @@ class HogwildTrainer(Word2VecTrainer):
             weight.data = table[:, : weight.shape[1]]
         self.paths = _paths(model.output.tree.data) if self.negatives == 0 else _NO_PATHS
 
-    def learn(self, epoch, first, last):
+    def learn(self, epoch: int, first: int, last: int) -> tuple[float, int]:
         losses, counts = np.zeros(last - first), np.zeros(last - first, np.int64)
         train_parts(
             *self.tables, self.text.ids, self.text.offsets, self.longest, self.parts, first,

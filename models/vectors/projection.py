@@ -1,6 +1,7 @@
 """High-dimensional points as a picture: PCA, which keeps distances, and t-SNE, which keeps neighbours."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.errors import UserError
 
@@ -8,7 +9,7 @@ EXAGGERATION, EXAGGERATED = 12.0, 250  # attraction is this much stronger at fir
 MOMENTUM, LATER_MOMENTUM = 0.5, 0.8
 
 
-def pca(points, dimensions: int = 2) -> np.ndarray:
+def pca(points: ArrayLike, dimensions: int = 2) -> np.ndarray:
     """Points (n, dim) in the plane (n, dimensions) in which they vary most: their principal components.
 
     Each axis points to where its largest coefficient is positive, so that a picture is the same every time.
@@ -24,7 +25,7 @@ def pca(points, dimensions: int = 2) -> np.ndarray:
     return np.pad(found, ((0, 0), (0, dimensions - found.shape[1])))
 
 
-def tsne(points, perplexity: float = 30.0, steps: int = 750, seed: int = 0) -> np.ndarray:
+def tsne(points: ArrayLike, perplexity: float = 30.0, steps: int = 750, seed: int = 0) -> np.ndarray:
     """Points (n, dim) in a plane (n, 2), neighbours beside neighbours (van der Maaten & Hinton 2008).
 
     perplexity  about how many neighbours each point has; less where there are few points

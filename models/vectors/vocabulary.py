@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.errors import DataError
 
@@ -40,7 +41,7 @@ class EncodedText:
 class Vocabulary:
     """Words, the most frequent first, and how often each occurs: words, counts int64 (V,), index {word: id}."""
 
-    def __init__(self, words: Sequence[str], counts):
+    def __init__(self, words: Sequence[str], counts: ArrayLike):
         self.words, self.counts = list(words), np.asarray(counts, np.int64)
         self.index = {word: i for i, word in enumerate(self.words)}
 

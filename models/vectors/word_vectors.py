@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.errors import UserError
 
@@ -39,7 +40,7 @@ class WordVectors:
     nearest spelling.
     """
 
-    def __init__(self, words: Sequence[str], vectors):
+    def __init__(self, words: Sequence[str], vectors: ArrayLike):
         self.words, self.vectors = list(words), np.ascontiguousarray(vectors, np.float32)
         self.index = {word: i for i, word in enumerate(self.words)}
         if self.vectors.ndim != 2 or len(self.words) != len(self.vectors) or not self.words:

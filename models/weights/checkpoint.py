@@ -33,6 +33,7 @@ from models.errors import DataError, UserError
 from models.text import tokenizers
 from models.text.tokenizer import Tokenizer
 from models.weights.swap import repair, replace_directory
+from nn.optim import Optimizer
 
 FORMAT = 1
 MODEL, OPTIMIZER, CONFIG, TOKENIZER, STATE, BEST, CARRIED = FILES = (
@@ -66,7 +67,7 @@ class Checkpoint:
     best_weights: dict
     carried: dict
 
-    def restore_optimizer(self, optimizer) -> None:
+    def restore_optimizer(self, optimizer: Optimizer | None) -> None:
         """Put an optimiser of this checkpoint's model where the saved one stood.
 
         Raises UserError if none was saved, or if it was one of other parameters.
@@ -77,10 +78,10 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    directory,
-    model,
+    directory: str | os.PathLike,
+    model: nn.Module,
     tokenizer: Tokenizer | None,
-    optimizer=None,
+    optimizer: Optimizer | None = None,
     state: dict | None = None,
     best_weights: dict | None = None,
     carried: dict[str, mg.Tensor] | None = None,
@@ -108,7 +109,7 @@ def save_checkpoint(
         raise _cannot_save(directory, error, model, optimizer) from error
 
 
-def load_checkpoint(directory, model: str | None = None, with_optimizer: bool = True) -> Checkpoint:
+def load_checkpoint(directory: str | os.PathLike, model: str | None = None, with_optimizer: bool = True) -> Checkpoint:
     """Read a checkpoint back, with the model out of training mode, ready to be used.
 
     model           the architecture that is expected, such as "gpt"; any, by default

@@ -5,6 +5,7 @@ are transposed on the way.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -50,7 +51,7 @@ FIXED = {
 }
 
 
-def gpt2_weights(source, num_heads: int | None = None) -> tuple[dict, dict]:
+def gpt2_weights(source: str | os.PathLike | dict, num_heads: int | None = None) -> tuple[dict, dict]:
     """(the fields of a GPTConfig, a state_dict of GPT) from GPT-2's weights. See GPT.from_huggingface."""
     settings = {}
     if not isinstance(source, dict):

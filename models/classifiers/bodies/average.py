@@ -4,6 +4,8 @@ import numpy as np
 
 import nn
 from minigrad.devices import array_module
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
 from models.classifiers.bodies.pooling import padding_mask
 from models.classifiers.config import ClassifierConfig
 from nn import functional as F
@@ -37,14 +39,14 @@ class AveragedEmbeddings(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.embedding_dim, len(config.labels))
 
-    def forward(self, ids, lengths):
+    def forward(self, ids: Array, lengths: Array) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), of which lengths (batch,) count."""
         features, counts = with_ngrams(ids, lengths, self.config)
         mean = F.mean_over_time(self.embedding(features), padding_mask(features.shape[1], counts))
         return self.output(self.dropout(mean))
 
 
-def with_ngrams(ids, lengths, config: ClassifierConfig) -> tuple:
+def with_ngrams(ids: Array, lengths: Array, config: ClassifierConfig) -> tuple:
     """(features, counts): each text's tokens, then the rows of its n-grams, then padding; how many it has.
 
     A text of length L has L - n + 1 n-grams of n tokens, so features is at most ngrams·time wide.

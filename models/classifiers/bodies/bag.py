@@ -33,7 +33,9 @@ class Bag:
         }[config.body]
         self.classifier = OneVsRest(make) if config.multi_label else make()
 
-    def fit(self, sequences: Sequence[np.ndarray], targets: np.ndarray, class_weight, seed: int) -> None:
+    def fit(
+        self, sequences: Sequence[np.ndarray], targets: np.ndarray, class_weight: np.ndarray | None, seed: int
+    ) -> None:
         """Learn from the token ids of texts and their class numbers, or zeros and ones (texts, classes)."""
         matrix = self.bag.fit_transform(sequences)
         self.classifier.fit(matrix, targets, class_weight, np.random.default_rng(seed))

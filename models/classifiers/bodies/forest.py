@@ -22,7 +22,13 @@ class RandomForest:
         self.trees = trees
         self._set({name: np.zeros(0) for name in ("feature", "threshold", "left", "right", "value", "root")})
 
-    def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "RandomForest":
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "RandomForest":
         """labels: class numbers (texts,); class_weight (classes,). Raises UserError where scikit-learn is missing."""
         try:
             from scipy.sparse import csr_matrix

@@ -13,7 +13,7 @@ class LinearClassifier:
     second; the first has 0.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.weight = np.zeros((0, 0))
         self.bias = np.zeros(0)
 
@@ -56,7 +56,9 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
     return scores - np.log(np.exp(scores).sum(1, keepdims=True))
 
 
-def check_labels(classifier, matrix: SparseMatrix, labels, class_weight) -> tuple[np.ndarray, np.ndarray]:
+def check_labels(
+    classifier: object, matrix: SparseMatrix, labels: np.ndarray, class_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers (texts,), and the weight of each class; raises UserError for what cannot be learnt from."""
     name, labels = type(classifier).__name__, np.asarray(labels)
     if labels.ndim == 2:

@@ -40,7 +40,13 @@ class LinearSVM(LinearClassifier):
         self.tolerance, self.max_epochs = tolerance, max_epochs
         self.sharpness = 1.0
 
-    def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "LinearSVM":
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "LinearSVM":
         """labels: class numbers (texts,). class_weight (classes,) multiplies C of a class's texts, where they are told
         from the rest. rng, a numpy Generator, draws the order of the texts and the thirds; one seeded with 0 by
         default."""

@@ -25,7 +25,13 @@ class LogisticRegression(LinearClassifier):
         self.inverse_regularization = inverse_regularization
         self.tolerance, self.max_iterations = tolerance, max_iterations
 
-    def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "LogisticRegression":
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "LogisticRegression":
         """labels: class numbers (texts,); class_weight (classes,): a text counts so many times."""
         labels, weights = check_labels(self, matrix, labels, class_weight)
         columns = len(weights) if len(weights) > 2 else 1

@@ -1,6 +1,8 @@
 """A multi-layer perceptron on the mean of a text's word vectors: the deep averaging network (Iyyer et al. 2015)."""
 
 import nn
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
 from models.classifiers.bodies.average import token_embedding
 from models.classifiers.bodies.pooling import padding_mask
 from models.classifiers.config import ClassifierConfig
@@ -20,7 +22,7 @@ class MLP(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden_size, len(config.labels))
 
-    def forward(self, ids, lengths):
+    def forward(self, ids: Array, lengths: Array) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), of which lengths (batch,) count."""
         x = self.dropout(F.mean_over_time(self.embedding(ids), padding_mask(ids.shape[1], lengths)))
         for layer in self.hidden:

@@ -18,7 +18,13 @@ class MultinomialNaiveBayes(LinearClassifier):
         super().__init__()
         self.smoothing = _positive(smoothing)
 
-    def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "MultinomialNaiveBayes":
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "MultinomialNaiveBayes":
         """Count: weight (terms, classes) becomes ln P(w | c) and bias (classes,) ln P(c). Returns the classifier.
 
         labels: class numbers (texts,); class_weight (classes,): a text counts so many times.
@@ -41,7 +47,13 @@ class ComplementNaiveBayes(LinearClassifier):
         super().__init__()
         self.smoothing = _positive(smoothing)
 
-    def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "ComplementNaiveBayes":
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "ComplementNaiveBayes":
         """Count, as MultinomialNaiveBayes does."""
         counts, texts = _counts(self, matrix, labels, class_weight)
         smoothed = counts.sum(1, keepdims=True) - counts + self.smoothing

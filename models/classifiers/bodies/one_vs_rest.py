@@ -16,7 +16,13 @@ class OneVsRest:
         self.make = make
         self.members: list[LinearClassifier] = []
 
-    def fit(self, matrix: SparseMatrix, labels, class_weight=None, rng=None) -> "OneVsRest":
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "OneVsRest":
         """labels: zeros and ones (texts, labels); class_weight (labels,): what a text with the label counts in its
         classifier, where one without counts 1."""
         labels = np.asarray(labels)

@@ -5,10 +5,12 @@ import math
 import nn
 from minigrad import ops
 from minigrad.devices import array_module
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
 from nn import functional as F
 
 
-def padding_mask(time: int, lengths):
+def padding_mask(time: int, lengths: Array) -> Array:
     """Boolean (batch, time), True at the steps behind each text's end; lengths (batch,) are those of the texts."""
     return array_module(lengths).arange(time) >= lengths[:, None]
 
@@ -24,11 +26,11 @@ class AttentionPooling(nn.Module):
         self.project = nn.Linear(size, size)
         self.query = nn.Linear(size, 1, bias=False)
 
-    def forward(self, x, padding):
+    def forward(self, x: Tensor, padding: Array) -> Tensor:
         """(batch, time, size) to (batch, size); padding (batch, time) is True at steps to leave out."""
         return ops.matmul(self.weights(x, padding).unsqueeze(1), x)[:, 0]
 
-    def weights(self, x, padding):
+    def weights(self, x: Tensor, padding: Array) -> Tensor:
         """α, (batch, time): they sum to 1 over the text and are 0 behind it."""
         scores = self.query(self.project(x).tanh()).squeeze(2)
         return F.softmax(scores.masked_fill(padding, -math.inf))

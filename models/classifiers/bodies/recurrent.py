@@ -6,7 +6,8 @@ A bidirectional LSTM reads it from both ends, and attention chooses among the st
 
 import minigrad as mg
 import nn
-from minigrad.tensor import to_numpy
+from minigrad.tensor import Tensor, to_numpy
+from minigrad.typing import Array
 from models.classifiers.bodies.average import token_embedding
 from models.classifiers.bodies.pooling import AttentionPooling, padding_mask
 from models.classifiers.config import ClassifierConfig
@@ -37,7 +38,7 @@ class Recurrent(nn.Module):
         self.pooling = AttentionPooling(width) if both_ways else None
         self.output = nn.Linear(width, len(config.labels))
 
-    def forward(self, ids, lengths):
+    def forward(self, ids: Array, lengths: Array) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), of which lengths (batch,) count."""
         packed = pack_padded_sequence(mg.Tensor(ids), to_numpy(lengths), batch_first=True, enforce_sorted=False)
         packed = packed._replace(data=self.dropout(self.embedding(packed.data)))  # padding is never looked up

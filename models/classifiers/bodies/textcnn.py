@@ -5,6 +5,8 @@ import math
 import minigrad as mg
 import nn
 from minigrad import ops
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
 from models.classifiers.bodies.average import token_embedding
 from models.classifiers.config import ClassifierConfig
 from nn import functional as F
@@ -27,7 +29,7 @@ class MaxOverTimeConv1d(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x, lengths):
+    def forward(self, x: Tensor, lengths: Array) -> Tensor:
         return F.conv1d_max(x, self.weight, self.bias, lengths)
 
 
@@ -45,7 +47,7 @@ class TextCNN(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(len(WIDTHS) * config.filters, len(config.labels))
 
-    def forward(self, ids, lengths):
+    def forward(self, ids: Array, lengths: Array) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), of which lengths (batch,) count."""
         x = self.embedding(ids)
         found = [convolution(x, lengths).relu() for convolution in self.convolutions]  # relu(max) is max(relu)

@@ -3,6 +3,8 @@
 import math
 
 import nn
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
 from models.classifiers.bodies.average import token_embedding
 from models.classifiers.bodies.pooling import padding_mask
 from models.classifiers.config import ClassifierConfig
@@ -27,7 +29,7 @@ class Transformer(nn.Module):
         self.output = nn.Linear(width, len(config.labels))
         self.scale = math.sqrt(width)  # section 3.4: so that the positions do not drown the tokens
 
-    def forward(self, ids, lengths):
+    def forward(self, ids: Array, lengths: Array) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), of which lengths (batch,) count."""
         padding = padding_mask(ids.shape[1], lengths)
         padding = padding if padding.any() else None  # attention is faster without a mask

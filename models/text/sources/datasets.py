@@ -15,11 +15,15 @@ import json
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.errors import DataError
 from models.text.sources import artifacts, converters
 from models.text.sources.labelled import Example, Label, read_examples, split
 from models.text.sources.resources import Resource, find
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Dataset:
     validation: list[Example]
     test: list[Example]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for part in ("train", "validation", "test"):
             if not getattr(self, part):
                 raise DataError(
@@ -53,7 +57,7 @@ class Dataset:
         return sorted({label for _, given in self.train for label in (given if self.multi_label else (given,))})
 
 
-def encode_labels(labels: list[Label], names: list[str]):
+def encode_labels(labels: list[Label], names: list[str]) -> "np.ndarray":
     """Labels as numbers: the position of each in `names`, int64 of shape (examples,); for tuples of labels, an
     int64 matrix of zeros and ones of shape (examples, len(names)). Raises DataError for one that is not in `names`.
     """
