@@ -39,7 +39,7 @@ class Index:
         view = x if self.view is None else x[self.view]
         if self.places is not None:
             return view[self.places]
-        return view if is_array(view) else x[(*self.view, ...)]  # a number: 0-d, and a view like the others
+        return x[(*self.view, ...)] if isinstance(view, np.generic) else view  # a number: 0-d, a view like the others
 
     def write(self, buffer: Array, value: Array | Number) -> None:
         """buffer[index] = value for arrays; which of several values an element named twice keeps, is numpy's choice."""
