@@ -146,8 +146,11 @@ class Function:
         origins = []
         for saved in self.saved:
             origin = None
+            if saved is None:
+                origins.append(None)
+                continue
             for i, array in enumerate(arrays):
-                if array is saved and saved is not None:
+                if array is saved:
                     origin = i
                     break
             else:

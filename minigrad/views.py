@@ -22,15 +22,16 @@ def note_view(function, inputs: Sequence, result: Tensor, output: int | None = N
     """
     memory = owner(result.array)
     for x in inputs:
-        if isinstance(x, Tensor) and owner(x.array) is memory:
-            if result.array.dtype.kind not in FLOATING:
+        if isinstance(x, Tensor) and (x.array is memory or x.array.base is memory or owner(x.array) is memory):
+            if not result.requires_grad and result.array.dtype.kind not in FLOATING:
                 return
             result.view_of = x, function, output
             if x.requires_grad and x.grad_fn is None:
                 return  # such a leaf, and so a view of it, is never written to while recording
             if x.views is None:
-                x.views = []
-            elif len(x.views) & 31 == 31:  # now and then, those that are gone
+                x.views = [weakref.ref(result)]
+                return
+            if len(x.views) & 31 == 31:  # now and then, those that are gone
                 x.views = [reference for reference in x.views if reference() is not None]
             x.views.append(weakref.ref(result))
             return

@@ -16,13 +16,10 @@ from minigrad.typing import Array
 
 now = 0  # the clock
 _lock = threading.Lock()
-_written: dict[int, "_Memory"] = {}  # by the id of the array that owns the memory
-
-
-class _Memory(weakref.ref):
-    """The array that owns a piece of memory, while it lives, and what the clock said at the last write to it."""
-
-    __slots__ = ("key", "time")
+# By the id of the array that owns the memory: what the clock said at the last write, and whether the array still lives.
+# An id that is used again does no harm: its entry is older than all that was recorded with the new array.
+_written: dict[int, tuple[int, weakref.ref]] = {}
+_limit = 1000  # entries, before those of arrays that are gone are dropped
 
 
 def owner(array: Array) -> Array:
@@ -37,20 +34,21 @@ def owner(array: Array) -> Array:
 
 def note_write(array: Array) -> None:
     """Remember that the array's memory was written to just now."""
-    global now
+    global now, _limit
     memory = owner(array)
-    entry = _Memory(memory, _forget)
-    entry.key = id(memory)
     with _lock:
         now += 1
-        entry.time = now
-        _written[entry.key] = entry
+        _written[id(memory)] = now, weakref.ref(memory)
+        if len(_written) > _limit:
+            for key in [key for key, (_, reference) in _written.items() if reference() is None]:
+                del _written[key]
+            _limit = 1000 + 2 * len(_written)
 
 
 def last_write(array: Array) -> int:
     """What the clock said when the array's memory was last written to; 0 for never."""
     entry = _written.get(id(owner(array)))
-    return 0 if entry is None else entry.time
+    return 0 if entry is None else entry[0]
 
 
 def arrays_in(*values) -> Iterator[Array]:
@@ -62,9 +60,3 @@ def arrays_in(*values) -> Iterator[Array]:
             yield from arrays_in(*value)
         elif hasattr(value, "places"):  # an Index of ops/index.py
             yield from arrays_in(value.view, value.places)
-
-
-def _forget(entry: _Memory) -> None:
-    # Called while memory is being freed, perhaps inside note_write: it takes no lock.
-    if _written.get(entry.key) is entry:
-        _written.pop(entry.key, None)

@@ -42,7 +42,8 @@ class Mul(Function):
     fresh = True
 
     def forward(self, x, y):
-        self.save_for_backward(x, y)
+        dx, dy = self.parents  # what is not wanted keeps nothing, so that h = x * 2; x += 1 is no matter
+        self.save_for_backward(x if dy is not None else None, y if dx is not None else None)
         return x * y
 
     def backward(self, grad):
@@ -56,7 +57,7 @@ class Div(Function):
     fresh = True
 
     def forward(self, x, y):
-        self.save_for_backward(x, y)
+        self.save_for_backward(x if self.parents[1] is not None else None, y)
         if (x if hasattr(x, "dtype") else y).dtype.kind not in FLOATING:
             x, y = (each.astype(DEFAULT) if hasattr(each, "dtype") else float(each) for each in (x, y))
         return x / y

@@ -317,11 +317,10 @@ def test_many_views_and_writes_leave_nothing_behind():
     from minigrad import writes
 
     x = mg.zeros(4)
-    before = len(writes._written)
-    for i in range(500):
+    for i in range(3000):
         mg.zeros(3).add_(1.0)
         x[i % 4] += 1.0
-    assert len(writes._written) <= before + 2
+    assert len(writes._written) <= writes._limit < 5000
     assert len(x.views) < 40
 
 
