@@ -69,13 +69,13 @@ class Implementation:
 
 class _Choice(threading.local):
     def __init__(self):
-        self.backend = _known(os.environ.get("MINIGRAD_KERNELS") or None)
+        self.backend = _known(os.environ.get("MINIGRAD_KERNELS") or None, "MINIGRAD_KERNELS")
         self.strict = os.environ.get("MINIGRAD_STRICT", "0") not in ("", "0")
 
 
-def _known(backend: str | None) -> str | None:
+def _known(backend: str | None, asked: str) -> str | None:
     if backend is not None and backend not in BACKENDS:
-        raise ValueError(f"kernels.use: no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+        raise ValueError(f"{asked}: no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     return backend
 
 
@@ -85,7 +85,7 @@ _choice = _Choice()
 @contextmanager
 def use(backend: str | None) -> Iterator[None]:
     """Pin every kernel that has it to `backend` inside the block; None unpins."""
-    before, _choice.backend = _choice.backend, _known(backend)
+    before, _choice.backend = _choice.backend, _known(backend, "kernels.use")
     try:
         yield
     finally:

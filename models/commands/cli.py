@@ -62,7 +62,10 @@ def _dispatch(argv: list[str]) -> int:
         hint = f"did you mean `minigrad {close[0]}`?" if close else f"there are {', '.join(commands)}"
         raise UserError(f"no command {name!r}: {hint}")
 
-    import minigrad  # noqa: F401  sets up the threads, which must come before anything imports numpy
+    try:
+        import minigrad  # noqa: F401  sets up the threads, which must come before anything imports numpy
+    except ValueError as error:  # an environment variable that it reads, such as MINIGRAD_KERNELS
+        raise UserError(str(error)) from error
 
     return commands[name].load()(rest) or 0
 

@@ -1,6 +1,9 @@
 """Which version of a kernel runs: the arrays' device, what was measured, limits that are said once, strict mode."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -196,3 +199,15 @@ def test_tune_measures_right_versions_and_writes(tmp_path, monkeypatch, capsys):
         tune.main(["nonsense"])
     monkeypatch.undo()
     fastest.forget()
+
+
+def test_a_backend_that_does_not_exist_is_one_line_at_the_command():
+    program = "import sys; from models.commands.cli import main; sys.exit(main(['doctor']))"
+    environment = {**os.environ, "MINIGRAD_KERNELS": "bogus"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "minigrad: MINIGRAD_KERNELS: no backend 'bogus'; choose one of reference, numba, blas, cuda, cublas, emulator\n"
+    )
+    with pytest.raises(ValueError, match="kernels.use: no backend 'bogus'; choose one of"), kernels.use("bogus"):
+        pass
