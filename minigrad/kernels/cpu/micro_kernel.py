@@ -14,6 +14,7 @@ The tile: Van Zee & van de Geijn, "BLIS: A Framework for Rapidly Instantiating B
 High-Performance BLIS" (ACM TOMS 43, 2016), section 4.1.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -105,7 +106,7 @@ def _tile_function(module, rows):
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
     depth, a_at, b_at, c_at, c_stride, accumulate = function.args
-    tile = [ir.Constant(_vector, None)] * (rows * _vectors)
+    tile = empty_tile(rows * _vectors)
     turns, rest = builder.udiv(depth, _int(UNROLL)), builder.urem(depth, _int(UNROLL))
     a_at, b_at, tile = _outer_products(builder, turns, UNROLL, a_at, b_at, tile)
     _, _, tile = _outer_products(builder, rest, 1, a_at, b_at, tile)
@@ -119,58 +120,96 @@ def _tile_function(module, rows):
 
 
 def _outer_products(builder, turns, steps, a_at, b_at, tile):
-    """`turns` times `steps` outer products; returns the pointers and the tile after them.
+    """`turns` times `steps` outer products; returns the pointers and the tile after them."""
+    rows = len(tile) // _vectors
+
+    def body(a_now, b_now, *tile):
+        for step in range(steps):
+            column = [forward(builder, a_now, step * rows + i) for i in range(rows)]
+            tile = outer_product(builder, column, forward(builder, b_now, step * COLUMNS), tile)
+        return [forward(builder, a_now, steps * rows), forward(builder, b_now, steps * COLUMNS), *tile]
+
+    a_at, b_at, *tile = repeat(builder, turns, body, [a_at, b_at, *tile])
+    return a_at, b_at, tile
+
+
+# ---- what every product of tiles is made of, here and in tiles.py ---------------------------
+
+
+def repeat(builder: Any, turns: Any, body: Callable, values: list) -> list:
+    """Emit a loop: `turns` times values = body(*values). Returns the values after it.
 
     In LLVM's form a value is assigned once: what changes from turn to turn is a phi node, which
     takes its first value from before the loop and the next ones from the end of its body.
     """
-    rows = len(tile) // _vectors
-    before, body = builder.block, builder.append_basic_block("turn")
+    before, loop = builder.block, builder.append_basic_block("turn")
     after = builder.append_basic_block("turned")
-    builder.cbranch(builder.icmp_signed(">", turns, _int(0)), body, after)
+    builder.cbranch(builder.icmp_signed(">", turns, _int(0)), loop, after)
 
-    builder.position_at_end(body)
-    first = [_int(0), a_at, b_at, *tile]
-    now = [builder.phi(value.type) for value in first]
-    turn, a_now, b_now, *tile_now = now
-    for step in range(steps):
-        tile_now = _outer_product(builder, a_now, b_now, step, tile_now)
-    a_next, b_next = _forward(builder, a_now, steps * rows), _forward(builder, b_now, steps * COLUMNS)
-    following = [builder.add(turn, _int(1)), a_next, b_next, *tile_now]
-    for phi, value, next_value in zip(now, first, following, strict=True):
+    builder.position_at_end(loop)
+    first = [_int(0), *values]
+    turn, *now = phis = [builder.phi(value.type) for value in first]
+    following = [builder.add(turn, _int(1)), *body(*now)]
+    for phi, value, next_value in zip(phis, first, following, strict=True):
         phi.add_incoming(value, before)
-        phi.add_incoming(next_value, body)
-    builder.cbranch(builder.icmp_signed("<", following[0], turns), body, after)
+        phi.add_incoming(next_value, loop)
+    builder.cbranch(builder.icmp_signed("<", following[0], turns), loop, after)
 
     builder.position_at_end(after)
     results = []
     for value, next_value in zip(first, following, strict=True):
         phi = builder.phi(value.type)
         phi.add_incoming(value, before)
-        phi.add_incoming(next_value, body)
+        phi.add_incoming(next_value, loop)
         results.append(phi)
-    return results[1], results[2], results[3:]
+    return results[1:]
 
 
-def _outer_product(builder, a_at, b_at, step, tile):
-    """The tile plus column `step` of the panel of A times row `step` of the panel of B."""
+def outer_product(builder: Any, column: list, row: Any, tile: list) -> list:
+    """The tile (its vectors row by row) plus the numbers at the pointers `column` times those at `row`."""
     multiply_add = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_vector, [_vector] * 3), f"llvm.fmuladd.v{WIDTH}f32"
     )
-    row = [_load(builder, _forward(builder, b_at, step * COLUMNS + v * WIDTH), WIDTH) for v in range(_vectors)]
-    rows, result = len(tile) // _vectors, []
-    for i in range(rows):
-        value = _shuffle(builder, _load(builder, _forward(builder, a_at, step * rows + i), 1), [0] * WIDTH)
-        result += [builder.call(multiply_add, [value, row[v], tile[i * _vectors + v]]) for v in range(_vectors)]
+    vectors = len(tile) // len(column)
+    row_of_b = [load(builder, forward(builder, row, v * WIDTH), WIDTH) for v in range(vectors)]
+    result = []
+    for i, place in enumerate(column):
+        value = _everywhere(builder, builder.load(place))
+        result += [builder.call(multiply_add, [value, row_of_b[v], tile[i * vectors + v]]) for v in range(vectors)]
     return result
+
+
+def store_row(builder: Any, vectors: list, at: Any, add_to_memory: bool) -> None:
+    """A row of the tile to the pointer `at`, over what is there or added to it."""
+    for v, value in enumerate(vectors):
+        place = forward(builder, at, v * WIDTH)
+        store(builder, builder.fadd(value, load(builder, place, WIDTH)) if add_to_memory else value, place)
+
+
+def empty_tile(vectors: int) -> list:
+    """So many vectors of 0."""
+    return [ir.Constant(_vector, None)] * vectors
+
+
+def forward(builder: Any, pointer: Any, elements: int) -> Any:
+    """The pointer moved on by a known number of floats."""
+    return builder.gep(pointer, [_int(elements)])
+
+
+def load(builder: Any, pointer: Any, count: int) -> Any:
+    """`count` floats from any float's address, as a vector."""
+    return builder.load(builder.bitcast(pointer, ir.VectorType(_float, count).as_pointer()), align=4)
+
+
+def store(builder: Any, vector: Any, pointer: Any) -> None:
+    """A vector to any float's address."""
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=4)
 
 
 def _store_tile(builder, tile, c_at, c_stride, add_to_memory):
     for i in range(len(tile) // _vectors):
         row = builder.gep(c_at, [builder.mul(_int(i), c_stride)])
-        for v in range(_vectors):
-            value, at = tile[i * _vectors + v], _forward(builder, row, v * WIDTH)
-            _store(builder, builder.fadd(value, _load(builder, at, WIDTH)) if add_to_memory else value, at)
+        store_row(builder, tile[i * _vectors : (i + 1) * _vectors], row, add_to_memory)
 
 
 def gather_lines(count: int) -> Any:
@@ -187,7 +226,7 @@ def gather_lines(count: int) -> Any:
         def generate(context, builder, signature, args):
             for p in range(STRETCH):
                 source, target = _line(context, builder, signature, args, 0, p)
-                _store(builder, _load(builder, source, count), _forward(builder, target, p * count))
+                store(builder, load(builder, source, count), forward(builder, target, p * count))
             return context.get_dummy_value()
 
         return types.void(x, _index, _index, _index, _index, target, _index), generate
@@ -198,10 +237,10 @@ def gather_lines(count: int) -> Any:
             lines = []
             for i in range(count):
                 source, target = _line(context, builder, signature, args, i, 0)
-                lines.append(_load(builder, source, STRETCH))
+                lines.append(load(builder, source, STRETCH))
             joined = _concatenate(builder, lines)
             order = [i * STRETCH + p for p in range(STRETCH) for i in range(count)]
-            _store(builder, _shuffle(builder, joined, order), target)
+            store(builder, _shuffle(builder, joined, order), target)
             return context.get_dummy_value()
 
         return types.void(x, _index, _index, _index, _index, target, _index), generate
@@ -223,17 +262,10 @@ def _pointer(context, builder, array_type, array, index):
     return builder.gep(context.make_array(array_type)(context, builder, value=array).data, [index])
 
 
-def _forward(builder, pointer, elements):
-    return builder.gep(pointer, [_int(elements)])
-
-
-def _load(builder, pointer, count):
-    """`count` floats from any float's address, as a vector."""
-    return builder.load(builder.bitcast(pointer, ir.VectorType(_float, count).as_pointer()), align=4)
-
-
-def _store(builder, vector, pointer):
-    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=4)
+def _everywhere(builder, number):
+    """A vector of this number in every place."""
+    undefined = ir.Constant(_vector, ir.Undefined)
+    return _shuffle(builder, builder.insert_element(undefined, number, ir.IntType(32)(0)), [0] * WIDTH)
 
 
 def _shuffle(builder, vector, order, other=None):

@@ -5,8 +5,7 @@ multiplies tiles that it has just made and uses once, so here the strides are ar
 read along its rows or along its columns (its values are broadcast one by one, so that A
 transposed costs nothing), and the rows of B and C are whole vectors.
 
-As in micro_kernel.py the loop is emitted as LLVM IR, in which the accumulators are registers and
-nothing else.
+The loop is that of micro_kernel.py, emitted as LLVM IR, with its own shape of tile.
 """
 
 from typing import Any
@@ -18,28 +17,29 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
+from minigrad.kernels.cpu.micro_kernel import WIDTH, empty_tile, outer_product, repeat, store_row
 
-def _shape() -> tuple[int, int, int]:
-    """(floats in a vector, rows, columns) of the block of C that this CPU's registers hold.
+
+def _shape() -> tuple[int, int]:
+    """(rows, columns) of the block of C that this CPU's registers hold.
 
     Rows and columns are powers of two, so that tiles of 64 divide evenly. Eight accumulators keep
     two units with a latency of four cycles busy: on Zen 3, 4 x 16 was as fast as 6 x 16.
     """
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        return 16, 8, 32
+        return 8, 32
     if features.get("avx2") and features.get("fma"):
-        return 8, 4, 16
+        return 4, 16
     if features.get("neon"):
-        return 4, 8, 8
-    return 4, 4, 8
+        return 8, 8
+    return 4, 8
 
 
-WIDTH, ROWS, COLUMNS = _shape()
+ROWS, COLUMNS = _shape()
 
 _int = ir.IntType(64)
-_vector = ir.VectorType(ir.FloatType(), WIDTH)
-_vectors = range(COLUMNS // WIDTH)  # of a row
+_vectors = COLUMNS // WIDTH  # of a row
 
 
 @intrinsic
@@ -59,76 +59,28 @@ def outer_products(typing, depth, a, a_at, a_row, a_step, b, b_at, b_step, c, c_
         def address(array_type, array, offset):
             return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
-        block = _sum_of_outer_products(
-            builder,
-            depth,
-            address(signature.args[1], a, a_at),
-            [builder.mul(a_row, _int(i)) for i in range(ROWS)],
-            a_step,
-            address(signature.args[5], b, b_at),
-            b_step,
-        )
+        a_rows = [builder.mul(a_row, _int(i)) for i in range(ROWS)]
+
+        def body(a_now, b_now, *tile):
+            column = [builder.gep(a_now, [row]) for row in a_rows]
+            return [
+                builder.gep(a_now, [a_step]),
+                builder.gep(b_now, [b_step]),
+                *outer_product(builder, column, b_now, tile),
+            ]
+
+        start = [address(signature.args[1], a, a_at), address(signature.args[5], b, b_at)]
+        _, _, *tile = repeat(builder, depth, body, [*start, *empty_tile(ROWS * _vectors)])
         c_at = address(signature.args[8], c, c_at)
         rows_of_c = [builder.gep(c_at, [builder.mul(c_row, _int(i))]) for i in range(ROWS)]
-        with builder.if_else(accumulate) as (add, overwrite):
-            with add:
-                for (row, v), value in block.items():
-                    at = _vector_at(builder, rows_of_c[row], v)
-                    builder.store(builder.fadd(builder.load(at, align=4), value), at, align=4)
-            with overwrite:
-                for (row, v), value in block.items():
-                    builder.store(value, _vector_at(builder, rows_of_c[row], v), align=4)
+        with builder.if_else(accumulate) as branches:
+            for branch, add_to_memory in zip(branches, (True, False), strict=True):
+                with branch:
+                    for i, row in enumerate(rows_of_c):
+                        store_row(builder, tile[i * _vectors : (i + 1) * _vectors], row, add_to_memory)
         return context.get_dummy_value()
 
     return signature, generate
-
-
-def _sum_of_outer_products(builder, depth, a_at, a_rows, a_step, b_at, b_step):
-    """Emit the loop over depth; returns {(row, vector): accumulator}."""
-    before = builder.block
-    loop = builder.append_basic_block("outer_products")
-    after = builder.append_basic_block("outer_products_end")
-    zero = ir.Constant(_vector, None)
-    block = {(i, v): zero for i in range(ROWS) for v in _vectors}
-    first = [_int(0), a_at, b_at, *block.values()]
-    builder.cbranch(builder.icmp_signed(">", depth, _int(0)), loop, after)
-
-    builder.position_at_end(loop)  # what changes from turn to turn is a phi node
-    phis = [builder.phi(value.type) for value in first]
-    k, a_now, b_now, *sums = phis
-    row_of_b = [builder.load(_vector_at(builder, b_now, v), align=4) for v in _vectors]
-    values = [_broadcast(builder, builder.load(builder.gep(a_now, [row]))) for row in a_rows]
-    following = [builder.add(k, _int(1)), builder.gep(a_now, [a_step]), builder.gep(b_now, [b_step])]
-    for (i, v), total in zip(block, sums, strict=True):
-        following.append(_multiply_add(builder, values[i], row_of_b[v], total))
-    for phi, initial, updated in zip(phis, first, following, strict=True):
-        phi.add_incoming(initial, before)
-        phi.add_incoming(updated, loop)
-    builder.cbranch(builder.icmp_signed("<", following[0], depth), loop, after)
-
-    builder.position_at_end(after)
-    for place, updated in zip(block, following[3:], strict=True):
-        block[place] = builder.phi(_vector)
-        block[place].add_incoming(zero, before)
-        block[place].add_incoming(updated, loop)
-    return block
-
-
-def _vector_at(builder, row, v):
-    return builder.bitcast(builder.gep(row, [_int(v * WIDTH)]), _vector.as_pointer())
-
-
-def _broadcast(builder, value):
-    undefined = ir.Constant(_vector, ir.Undefined)
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
-    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, undefined, lanes)
-
-
-def _multiply_add(builder, x, y, z):
-    function_type = ir.FunctionType(_vector, [_vector] * 3)
-    name = f"llvm.fmuladd.v{WIDTH}f32"
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), [x, y, z])
 
 
 @intrinsic
