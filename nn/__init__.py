@@ -34,6 +34,7 @@ from nn.attention import MultiheadAttention
 from nn.cache import KVCache
 from nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from nn.convolution import Conv1d, Conv2d
+from nn.distance import CosineSimilarity, PairwiseDistance
 from nn.dropout import Dropout, Dropout1d, Dropout2d
 from nn.embedding import Embedding
 from nn.large_vocabulary import HierarchicalSoftmax, NegativeSamplingLoss

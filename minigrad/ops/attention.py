@@ -92,6 +92,8 @@ def scaled_dot_product_attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
     causal_offset: int | None = None,
 ) -> Tensor:
     """softmax(scale·Q Kᵀ + mask) V over the last two dimensions.
@@ -102,6 +104,7 @@ def scaled_dot_product_attention(
     attn_mask      boolean (True: may attend) or float (added to the scores), broadcast to (..., queries, keys)
     is_causal      query i sees keys 0..i; with causal_offset, 0..i + causal_offset (for a key/value cache)
     scale          1/√d by default
+    enable_gqa     PyTorch's; without effect: grouped heads are known by their numbers
     dropout_p      probability of dropping an attention weight
 
     A query that may attend to nothing gives 0. TypeError unless query, key and value have one floating dtype and the

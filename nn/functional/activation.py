@@ -79,8 +79,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
     He et al. 2015, eq. 1. ValueError for a weight of another size.
     """
-    if weight.shape == (1,) or weight.ndim == 0:
-        slope = weight
+    if weight.numel() == 1:
+        slope = ops.reshape(weight)
     else:
         channels = input.shape[1] if input.ndim > 1 else 1
         if weight.shape != (channels,):

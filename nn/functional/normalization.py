@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from minigrad import ops
 from minigrad.amp import for_sums
-from minigrad.dtypes import epsilon, is_half
+from minigrad.dtypes import epsilon
+from minigrad.ops.half import in_float32
 from minigrad.tensor import Tensor, unwrap
 
 
@@ -45,6 +46,7 @@ def rms_norm(
     return ops.reshape(ops.rms_norm(flat, weight, eps), *input.shape)
 
 
+@in_float32
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -76,8 +78,7 @@ def batch_norm(
     ):
         if tensor is not None and tensor.shape != (channels,):
             raise ValueError(f"batch_norm: {name} {tensor.shape} for input {input.shape}; expected ({channels},)")
-    dtype = unwrap(input).dtype
-    x = ops.astype(input, "float32") if is_half(dtype) else input
+    x, dtype = input, unwrap(input).dtype
     over = (0, *range(2, input.ndim))
     each = (channels, *(1,) * (input.ndim - 2))
     if training:
@@ -95,14 +96,14 @@ def batch_norm(
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: without training it needs running_mean and running_var")
-        x = x - ops.astype(ops.reshape(running_mean, *each), unwrap(x).dtype)
-        var = ops.astype(ops.reshape(running_var, *each), unwrap(x).dtype)
+        x = x - ops.astype(ops.reshape(running_mean, *each), dtype)
+        var = ops.astype(ops.reshape(running_var, *each), dtype)
     y = x * ops.rsqrt(var + eps)
     if weight is not None:
-        y = y * ops.astype(ops.reshape(weight, *each), unwrap(x).dtype)
+        y = y * ops.astype(ops.reshape(weight, *each), dtype)
     if bias is not None:
-        y = y + ops.astype(ops.reshape(bias, *each), unwrap(x).dtype)
-    return ops.astype(y, dtype)
+        y = y + ops.astype(ops.reshape(bias, *each), dtype)
+    return y
 
 
 def _follow(running: Tensor | None, new: Tensor, momentum: float, correction: float) -> None:
@@ -113,6 +114,7 @@ def _follow(running: Tensor | None, new: Tensor, momentum: float, correction: fl
         running.bump_version()
 
 
+@in_float32
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -134,6 +136,7 @@ def group_norm(
     return _by_channel("group_norm", y, weight, bias)
 
 
+@in_float32
 def instance_norm(input: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """Mean 0 and variance 1 over each channel of each sample of input (batch, channels, ...); then ·weight + bias.
 

@@ -9,3 +9,4 @@ from nn.utils.parameters import (
     parameters_to_vector,
     vector_to_parameters,
 )
+from nn.utils.weight_norm import remove_weight_norm, weight_norm

@@ -81,6 +81,21 @@ def test_zero_sizes_work():
     assert nn.Linear(3, 0)(mg.zeros(2, 3)).shape == (2, 0)
     assert nn.Embedding(4, 0)(mg.tensor([1])).shape == (1, 0)
     assert nn.Flatten()(mg.zeros(0, 3, 2)).shape == (0, 6)
+    assert nn.Conv1d(3, 2, 2)(mg.zeros(0, 3, 5)).shape == (0, 2, 4)
+    assert nn.Conv2d(3, 2, 2)(mg.zeros(0, 3, 5, 4)).shape == (0, 2, 4, 3)
+    assert nn.PReLU()(mg.tensor(-1.0)).shape == ()
+
+
+def test_half_precision_stays_where_the_parameters_are_float32():
+    x = mg.randn(2, 4, 3).half()
+    for layer in (nn.BatchNorm1d(4), nn.GroupNorm(2, 4), nn.InstanceNorm1d(4, affine=True)):
+        assert layer(x).dtype == "float16"
+
+
+def test_grouped_heads_may_be_said_to_be():
+    q, k = mg.randn(1, 4, 3, 8), mg.randn(1, 2, 3, 8)
+    plain = F.scaled_dot_product_attention(q, k, k)
+    np.testing.assert_array_equal(F.scaled_dot_product_attention(q, k, k, enable_gqa=True).numpy(), plain.numpy())
 
 
 def test_initialisers_write_in_place_even_on_parameters():

@@ -20,8 +20,9 @@ def conv1d(x: Array, weight: Array, bias: Array | None, stride: int, padding: in
     """
     windows = _windows(x, weight, stride, padding, dilation, groups)
     y = windows @ _by_group(weight, groups).swapaxes(1, 2)  # (groups, batch·steps, filters of a group)
-    y = y.reshape(groups, len(x), -1, y.shape[2]).transpose(1, 0, 3, 2)
-    y = y.reshape(len(x), len(weight), -1)
+    count = steps(x.shape[2], weight.shape[2], stride, padding, dilation)
+    y = y.reshape(groups, len(x), count, y.shape[2]).transpose(1, 0, 3, 2)
+    y = y.reshape(len(x), len(weight), count)
     return y if bias is None else y + bias[:, None]
 
 
