@@ -11,10 +11,11 @@ from minigrad import ops, sampling
 from minigrad.conversions import Conversions
 from minigrad.inplace import InPlace
 from minigrad.operators import Operators
+from minigrad.overwriting import Overwriting
 from minigrad.tensor import Tensor
 
 
-class Methods(Operators, InPlace, Conversions):
+class Methods(Operators, InPlace, Overwriting, Conversions):
     """What Tensor can compute, as a type checker sees it: the base of Tensor while types are checked, and only then."""
 
     __slots__ = ()
@@ -281,6 +282,6 @@ class Methods(Operators, InPlace, Conversions):
         return self.device == "cuda"
 
 
-for _name, _member in (vars(Operators) | vars(InPlace) | vars(Conversions) | vars(Methods)).items():
+for _name, _member in (vars(Operators) | vars(InPlace) | vars(Overwriting) | vars(Conversions) | vars(Methods)).items():
     if callable(_member) or isinstance(_member, property):  # not __module__, nor the __hash__ that __eq__ sets to None
         setattr(Tensor, _name, _member)
