@@ -74,6 +74,13 @@ class Function:
     def backward(self, *grads):
         raise NotImplementedError(f"{self.name} is not differentiable")
 
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        if isinstance(vars(cls).get("forward"), staticmethod):  # written as PyTorch's are
+            from minigrad.static_functions import as_methods
+
+            as_methods(cls)
+
     @classmethod
     def apply(cls, *inputs, **parameters):
         """Call the operation: cls(**parameters)(*inputs)."""

@@ -6,6 +6,8 @@ then each is moved above and below its neighbours, which makes long edges straig
 """
 
 import inspect
+from bisect import bisect_right, insort
+from functools import cached_property
 from itertools import pairwise
 from math import inf
 from os import PathLike
@@ -21,6 +23,8 @@ PADDING = 9  # between text and border
 GAP_X, GAP_Y = 22, 30  # between boxes
 MARGIN = 16
 SWEEPS = 24
+LONG = 16  # layers that an edge may cross; a longer one starts at a small box that names its source
+LIMIT = 2000  # operations in a picture
 
 # kind: (fill, border, text colour of the title)
 COLOURS = {
@@ -64,6 +68,7 @@ class _Box:
         self.width = max([_text_width(line, i == 0) for i, line in enumerate(self.lines)], default=-2) + 2 * PADDING + 6
         self.width = self.width if self.lines else 2
         self.height = len(self.lines) * LINE + PADDING if self.lines else 0
+        self.name = ""  # of an operation, in text()
         self.layer, self.x, self.y, self.room = 0, 0.0, 0.0, 0.0  # x, y: the centre; room: its layer's height
         self.above: list[_Box] = []
         self.below: list[_Box] = []
@@ -76,17 +81,26 @@ class Graph:
     def __init__(self, root: Tensor, names: dict):
         self._statements: list[tuple[str, str]] = []
         self._boxes = self._collect(root, names)
+
+    @cached_property
+    def _layers(self) -> list[list[_Box]]:
+        operations = sum(box.kind in ("product", "operation") for box in self._boxes)
+        if operations > LIMIT:
+            raise ValueError(
+                f"Graph: a picture of {operations} operations cannot be read; up to {LIMIT} are drawn. Draw a part of "
+                "the model, or print .text()"
+            )
         layers = _layers(self._boxes)
         _order(layers)
         _place(layers)
-        self._layers = layers
+        return layers
 
     def __repr__(self) -> str:
         leaves = sum(box.kind in ("parameter", "input") for box in self._boxes)
         return f"<Graph: {len(self._boxes) - leaves - 1} operations, {leaves} leaves; .text(), .save('graph.svg')>"
 
     def _repr_svg_(self) -> str:
-        return self.svg()
+        return self.svg() if len(self._boxes) <= LIMIT else None  # then a notebook shows the repr
 
     def text(self) -> str:
         """The graph as a program: one line per operation, in the order of their calls."""
@@ -114,8 +128,10 @@ class Graph:
         leaves = [node for node in seen if isinstance(node, Tensor)]
         rank = {leaf: i for i, leaf in enumerate(names)}
         leaves.sort(key=lambda leaf: rank.get(leaf, -1))
+        unnamed = 0
         for leaf in leaves:
-            refer[leaf] = names.get(leaf) or (f"input{sum(x not in names for x in boxes) or ''}")
+            refer[leaf] = names.get(leaf) or f"input{unnamed or ''}"
+            unnamed += leaf not in names
             boxes[leaf] = _Box("parameter" if leaf in names else "input", [refer[leaf], _signature(leaf)])
             self._statements.append((refer[leaf], _signature(leaf)))
         for node in sorted(seen - set(leaves), key=lambda node: node.order):
@@ -129,6 +145,7 @@ class Graph:
             details = _details(node)
             lines = [node.name, *([details] if details else []), _signature(node)]
             boxes[node] = _Box("product" if node.name in PRODUCTS else "operation", lines, inputs)
+            boxes[node].name = refer[node]
             arguments += [details] if details else []
             self._statements.append((f"{refer[node]} = {node.name}({', '.join(arguments)})", _signature(node)))
         slot = f"[{root.grad_fn.index}]" if type(root.grad_fn) is Output else ""
@@ -240,7 +257,12 @@ def _layers(boxes: list[_Box]) -> list[list[_Box]]:
         box.layer = count - 1 - depth[box]
         layers[box.layer].append(box)
     for box in boxes:
-        for source, _ in box.inputs:
+        for i, (source, slot) in enumerate(box.inputs):
+            if box.layer - source.layer > LONG:
+                source = _Box(source.kind, [f"{source.lines[0]} {source.name}".rstrip()])
+                source.layer = box.layer - 1
+                layers[source.layer].append(source)
+                box.inputs[i] = source, slot
             chain = [_Box("bend") for _ in range(source.layer + 1, box.layer)]
             for layer, bend in enumerate(chain, source.layer + 1):
                 bend.layer = layer
@@ -255,12 +277,13 @@ def _layers(boxes: list[_Box]) -> list[list[_Box]]:
 def _order(layers: list[list[_Box]]) -> None:
     """Sort each layer by the mean place of the neighbours in the one before it, down and up; keep the best."""
     best, fewest = [list(layer) for layer in layers], _crossings(layers)
+    place = {box: i for layer in layers for i, box in enumerate(layer)}
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
-            place = {box: i for side in layers for i, box in enumerate(side)}
             neighbours = {box: box.above if down else box.below for box in layer}
             layer.sort(key=lambda box: _mean([place[n] for n in neighbours[box]], place[box]))
+            place.update((box, i) for i, box in enumerate(layer))
         crossings = _crossings(layers)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings
@@ -272,8 +295,12 @@ def _crossings(layers) -> int:
     total = 0
     for upper, lower in pairwise(layers):
         place = {box: i for i, box in enumerate(lower)}
-        edges = [(i, place[below]) for i, box in enumerate(upper) for below in box.below]
-        total += sum((a - c) * (b - d) < 0 for n, (a, b) in enumerate(edges) for c, d in edges[:n])
+        ends: list[int] = []  # sorted, of the edges from boxes further left
+        for box in upper:
+            mine = [place[below] for below in box.below]
+            total += sum(len(ends) - bisect_right(ends, end) for end in mine)
+            for end in mine:
+                insort(ends, end)
     return total
 
 
@@ -291,9 +318,10 @@ def _place(layers: list[list[_Box]]) -> None:
             _spread(layer, [_wish(box, box.above if down else box.below) for box in layer])
     for layer in layers:
         _spread(layer, [_wish(box, box.above + box.below) for box in layer])
-    for box in [box for layer in layers for box in layer]:
+    place = {box: i for layer in layers for i, box in enumerate(layer)}
+    for box in place:
         for (source, _), bends in zip(box.inputs, box.bends, strict=True):
-            _straighten(bends, (source.x + box.x) / 2, layers)
+            _straighten(bends, (source.x + box.x) / 2, layers, place)
 
 
 def _wish(box: _Box, neighbours: list[_Box]) -> float:
@@ -331,7 +359,7 @@ def _distance(left: _Box, right: _Box) -> float:
     return (left.width + right.width) / 2 + (GAP_X if left.lines or right.lines else GAP_X / 2)
 
 
-def _straighten(bends: list[_Box], wish: float, layers: list[list[_Box]]) -> None:
+def _straighten(bends: list[_Box], wish: float, layers: list[list[_Box]], place: dict) -> None:
     """Give the bends of a long edge one x, or as few as the boxes beside them leave room for."""
     run: list[_Box] = []
     low, high = -inf, inf
@@ -339,7 +367,7 @@ def _straighten(bends: list[_Box], wish: float, layers: list[list[_Box]]) -> Non
         left, right = -inf, inf
         if bend is not None:
             layer = layers[bend.layer]
-            i = layer.index(bend)
+            i = place[bend]
             left = layer[i - 1].x + _distance(layer[i - 1], bend) if i else -inf
             right = layer[i + 1].x - _distance(bend, layer[i + 1]) if i + 1 < len(layer) else inf
         if bend is None or max(low, left) > min(high, right):

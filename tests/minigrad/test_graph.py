@@ -137,3 +137,27 @@ def test_refusals():
         mg.draw_graph([1])
     with pytest.raises(ValueError, match="does not require grad"):
         mg.draw_graph(mg.ones(3))
+
+
+def chain(n):
+    """n products with one leaf, which is far from most of them."""
+    x = leaf(3)
+    y = x
+    for _ in range(n):
+        y = y * x
+    return y, {"x": x}
+
+
+def test_a_picture_grows_with_the_operations_only():
+    sizes = [sum(map(len, mg.draw_graph(*chain(n))._layers)) for n in (100, 200)]
+    assert sizes[1] < 2.1 * sizes[0]
+    far = [box for layer in mg.draw_graph(*chain(50))._layers for box in layer if box.lines == ["x"]]
+    assert far  # the leaf is named again where an edge would be too long
+
+
+def test_too_many_operations_for_a_picture():
+    graph = mg.draw_graph(*chain(2001))
+    with pytest.raises(ValueError, match=r"picture of 2001 operations cannot be read; up to 2000.*\.text\(\)"):
+        graph.svg()
+    assert graph._repr_svg_() is None
+    assert len(graph.text().splitlines()) == 2002
