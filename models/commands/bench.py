@@ -77,8 +77,8 @@ def cases() -> Iterator[Case]:
         yield Case(
             "linear_backward", shape + " gelu", lambda r, s=(rows, inputs, outputs): _linear_back(r, *s), 2 * flops
         )
-    for shape in ((1024, 256), (8192, 1024)):
-        yield from _rowwise_cases(shape)
+    for sizes in ((1024, 256), (8192, 1024)):
+        yield from _rowwise_cases(sizes)
     for rows, vocabulary in ((768, 80), (512, 50257)):
         yield from _cross_entropy_cases(rows, vocabulary)
     for vocabulary, width in ((80, 128), (50257, 768)):

@@ -91,7 +91,8 @@ def _plan(run: LanguageRun, seconds: float) -> TrainConfig:
         return (time.perf_counter() - before) / steps
 
     seconds_a_step(3)  # compiles
-    times, started = [], time.monotonic()
+    times: list[float] = []
+    started = time.monotonic()
     while not times or time.monotonic() - started < MEASURED_SECONDS:
         times.append(seconds_a_step(10))
     each = sum(times) / len(times)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import minigrad
 from minigrad import devices
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def examine() -> dict:
     """Everything the doctor looks at, in JSON's types, and under "advice" what to do."""
-    report = {
+    report: dict[str, Any] = {
         "versions": versions(),
         "processor": processor(),
         "threads": threads(),
@@ -203,7 +204,7 @@ def cpu_name() -> str:
 
 def usable_cores() -> int:
     """Cores this process may use, which a container or taskset may limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _show(report: dict) -> None:

@@ -16,13 +16,14 @@ import ast
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigrad.kernels.cuda import emulator
 from models.errors import UserError
 
-MAKERS = {
+MAKERS: dict[str, Any] = {
     "zeros": lambda rng, *shape: np.zeros(shape),
     "ones": lambda rng, *shape: np.ones(shape),
     "full": lambda rng, value, *shape: np.full(shape, value),
@@ -131,7 +132,7 @@ def _value(name: str, text: str, type_: str, rng):
         raise UserError(f"--arg {name}={text}: the parameter is {'an array' if type_.startswith('*') else 'a number'}")
     if scalar == "V2":
         return _to_bf16(value)
-    dtype = np.float32 if scalar.startswith("V") else np.dtype(scalar)
+    dtype = np.dtype(np.float32 if scalar.startswith("V") else scalar)
     return np.ascontiguousarray(value, dtype) if isinstance(value, np.ndarray) else dtype.type(value)
 
 
@@ -181,10 +182,11 @@ def _summary(array: np.ndarray) -> str:
 
 
 def _sizes(text: str) -> tuple[int, int, int]:
-    sizes = tuple(int(each) for each in text.split(","))
+    sizes = [int(each) for each in text.split(",")]
     if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
         raise ValueError(text)
-    return sizes + (1,) * (3 - len(sizes))
+    x, y, z = (*sizes, 1, 1)[:3]
+    return x, y, z
 
 
 def _shape(sizes: tuple) -> str:

@@ -8,6 +8,7 @@ and whose others are likelier. Beam search keeps the num_beams likeliest beginni
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,8 @@ def extend_beams(
     """
     vocabulary = log_probabilities.shape[1]
     sums = (totals[:, None] + log_probabilities).reshape(-1)
-    going, ends = [], []
+    going: list[tuple[Any, float]] = []
+    ends: list[tuple[Any, float]] = []
     for place in np.argsort(-sums, kind="stable"):
         if len(going) == num_beams or sums[place] == -np.inf:
             break

@@ -90,9 +90,9 @@ def _bleu(hypotheses, references, smoothing, smoothing_value, tokenize, lowercas
     if not any(matches):
         return BLEU(0.0, [0.0] * ORDER, penalty, hypothesis_length, reference_length)
     precisions = _precisions(matches, totals, smoothing, value)
-    orders = ORDER
+    orders, added = ORDER, (value or 0.0) if smoothing == "add-k" else 0.0
     if effective_order:
-        orders = next((n for n in range(ORDER) if totals[n] + (value if smoothing == "add-k" and n else 0) == 0), ORDER)
+        orders = next((n for n in range(ORDER) if totals[n] + (added if n else 0) == 0), ORDER)
     logarithms = [math.log(p) if p else -math.inf for p in precisions[:orders]]
     score = penalty * math.exp(sum(logarithms) / orders)
     return BLEU(score, precisions, penalty, hypothesis_length, reference_length)

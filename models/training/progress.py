@@ -110,7 +110,8 @@ class _Clock:
     """Time left, from the time the steps of this session took with all that is between them."""
 
     def __init__(self, total: int, done: int):
-        self.total, self._first, self._start = total, done, None
+        self.total, self._first = total, done
+        self._start: float | None = None
 
     def left(self, step: int) -> str:
         now = time.monotonic()

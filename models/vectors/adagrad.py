@@ -6,6 +6,7 @@ gradients g w̃ⱼ, g wᵢ, g and g, all of them from before the step:  s ← s 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -23,7 +24,7 @@ class HogwildTrainer(GloVeTrainer):
 
     def __init__(self, model: GloVe, cells: Cooccurrences, training: GloVeTraining):
         super().__init__(model, cells, training)
-        self.tables = None
+        self.tables: Any = None
 
     def learn(self, first: int, last: int) -> float:
         if self.tables is None:  # only now, because the optimiser may have loaded its sums

@@ -116,7 +116,7 @@ def _merge(runs, most: int) -> tuple[np.ndarray, np.ndarray]:
         ]
         keys, cell = np.unique(np.concatenate([k for k, _ in parts]), return_inverse=True)
         merged.append((keys, np.bincount(cell, np.concatenate([s for _, s in parts]), len(keys))))
-    return tuple(np.concatenate(arrays) for arrays in zip(*merged, strict=True))
+    return np.concatenate([keys for keys, _ in merged]), np.concatenate([sums for _, sums in merged])
 
 
 def _both_ways(keys, sums, vocab_size: int) -> Cooccurrences:

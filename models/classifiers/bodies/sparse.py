@@ -1,6 +1,6 @@
 """Matrices that are nearly all zeros: compressed sparse rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ class SparseMatrix:
     shape: tuple[int, int]
 
     @classmethod
-    def from_rows(cls, rows: Iterable[dict[int, float]], width: int) -> "SparseMatrix":
+    def from_rows(cls, rows: Iterable[Mapping[int, float]], width: int) -> "SparseMatrix":
         """From each row's {column: value}."""
         values, columns, starts = [], [], [0]
         for row in rows:
