@@ -14,7 +14,6 @@ class Hypot(Function):
     """z = √(x² + y²), without overflow;  dx = g·x/z,  dy = g·y/z."""
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
         z = array_module(x).hypot(x, y)
         self.save_for_backward(x, y, z)
         return z
@@ -36,7 +35,7 @@ class Frac(Function):
 
 def hypot(x: Tensor, y: Tensor) -> Tensor:
     """√(x² + y²), without overflow."""
-    return Hypot()(floating(x), floating(y))
+    return Hypot()(*promoted(floating(x), floating(y)))
 
 
 def frac(x: Tensor) -> Tensor:

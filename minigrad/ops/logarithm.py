@@ -51,7 +51,6 @@ class LogAddExp(Function):
     """z = ln(eˣ + eʸ);  dx = g·sigmoid(x - y),  dy = g·sigmoid(y - x)."""
 
     def forward(self, x, y):
-        x, y = promoted(x, y)
         self.save_for_backward(x, y)
         return array_module(x).logaddexp(x, y)
 
@@ -77,7 +76,7 @@ def log10(x: Tensor) -> Tensor:
 
 def logaddexp(x: Tensor, y: Tensor) -> Tensor:
     """ln(eˣ + eʸ), without overflow."""
-    return LogAddExp()(floating(x), floating(y))
+    return LogAddExp()(*promoted(floating(x), floating(y)))
 
 
 def logit(x: Tensor, eps: float | None = None) -> Tensor:

@@ -60,7 +60,6 @@ class Atan2(Function):
     """z = the angle of the point (x, y);  dy = g·x/(x² + y²),  dx = -g·y/(x² + y²)  (0 at the origin)."""
 
     def forward(self, y, x):
-        y, x = promoted(y, x)
         self.save_for_backward(y, x)
         return array_module(y if hasattr(y, "dtype") else x).arctan2(y, x)
 
@@ -153,7 +152,7 @@ def atan(x: Tensor) -> Tensor:
 
 def atan2(y: Tensor, x: Tensor) -> Tensor:
     """The angle in [-π, π] of the point (x, y), y first: atan(y/x) in the right quadrant."""
-    return Atan2()(floating(y), floating(x))
+    return Atan2()(*promoted(floating(y), floating(x)))
 
 
 def sinh(x: Tensor) -> Tensor:

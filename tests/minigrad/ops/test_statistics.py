@@ -41,6 +41,18 @@ def test_most_frequent():
     assert indices.tolist() == [3, 4]
 
 
+@pytest.mark.parametrize("name", ["atan2", "logaddexp", "hypot"])
+def test_two_dtypes_have_second_derivatives(name):
+    """The cast of one operand is part of the graph."""
+    x, y = mg.ones(2, requires_grad=True), mg.full((2,), 2.0, dtype="float64", requires_grad=True)
+    found = mg.grad(mg.grad(getattr(mg, name)(x, y).sum(), x, create_graph=True)[0].sum(), [x, y])
+    x, y = x.detach().double().requires_grad_(), y.detach().requires_grad_()
+    expected = mg.grad(mg.grad(getattr(mg, name)(x, y).sum(), x, create_graph=True)[0].sum(), [x, y])
+    assert [g.dtype for g in found] == ["float32", "float64"]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-5)
+
+
 ones = mg.ones
 REFUSED = {
     "quantile q": (lambda: mg.quantile(ones(2), 1.5), ValueError, r"expected a number in \[0, 1\]"),
