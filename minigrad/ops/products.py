@@ -88,7 +88,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         of_a, of_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         of_a, of_b = ([int(d) for d in (each if isinstance(each, (list, tuple)) else [each])] for each in dims)
-    dims_of(of_a, a.ndim, "tensordot"), dims_of(of_b, b.ndim, "tensordot")  # none twice
+    dims_of(tuple(of_a), a.ndim, "tensordot"), dims_of(tuple(of_b), b.ndim, "tensordot")  # none twice
     of_a, of_b = [one_dim(d, a.ndim, "tensordot") for d in of_a], [one_dim(d, b.ndim, "tensordot") for d in of_b]
     if [a.shape[d] for d in of_a] != [b.shape[d] for d in of_b]:
         raise ValueError(
