@@ -46,7 +46,9 @@ class Tensor(Methods):
         data = unwrap(data)
         dtype = None if dtype is None else as_dtype(dtype)
         if not is_array(data):
-            data = _array_from_python(data, dtype)
+            from minigrad.from_python import array_from_python
+
+            data = array_from_python(data, dtype)
         elif dtype is not None:
             data = data.astype(dtype, copy=False)
         self.array = data
@@ -157,21 +159,9 @@ class Tensor(Methods):
         return id(self)
 
     def __repr__(self):
-        body = np.array2string(
-            to_numpy(self.array), separator=", ", prefix="tensor(", precision=4, threshold=200, edgeitems=3
-        )
-        notes = []
-        if self.array.size == 0 or self.array.size > 200:
-            notes.append(f"shape={self.shape}")
-        if self.array.dtype not in (DEFAULT_DTYPE, np.dtype(np.int64), np.dtype(bool)):
-            notes.append(f"dtype={self.array.dtype}")
-        if self.device != "cpu":
-            notes.append(f"device={self.device!r}")
-        if self.grad_fn is not None:
-            notes.append(f"grad_fn=<{self.grad_fn.name}>")
-        elif self.requires_grad:
-            notes.append("requires_grad=True")
-        return f"tensor({', '.join([body, *notes])})"
+        from minigrad.printing import text_of
+
+        return text_of(self)
 
     def __format__(self, spec):
         if self.array.size == 1 and spec:
@@ -329,30 +319,3 @@ def unwrap(value):
 def to_numpy(array) -> np.ndarray:
     """A numpy array of the same values; copies from the GPU when it must."""
     return array if array_module(array) is np else array.get()
-
-
-def _array_from_python(data, dtype) -> np.ndarray:
-    if isinstance(data, np.generic):
-        return np.asarray(data, dtype=dtype)
-    if isinstance(data, (list, tuple)):
-        data = _without_tensors(data)
-    try:
-        array = np.array(data, dtype=dtype)
-    except ValueError as error:
-        raise ValueError(f"tensor: the nested lists are ragged, every row needs the same length ({error})") from None
-    if array.dtype.kind not in "fiubV":
-        raise TypeError(f"tensor: {type(data).__name__} gives dtype {array.dtype}; use numbers or booleans")
-    if dtype is None and array.dtype == np.float64 and not _holds_arrays(data):
-        array = array.astype(DEFAULT_DTYPE)
-    return array
-
-
-def _without_tensors(data):
-    return [_without_tensors(x) if isinstance(x, (list, tuple)) else unwrap(x) for x in data]
-
-
-def _holds_arrays(data) -> bool:
-    """Whether some element was float64 on purpose: an array or numpy scalar rather than a Python float."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return isinstance(data, (np.ndarray, np.generic))
