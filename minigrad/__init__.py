@@ -8,6 +8,9 @@ y.backward()
 x.grad            # 2x
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from minigrad import memory, threads
 
 threads.configure()  # before numpy starts its own threads
@@ -16,8 +19,6 @@ memory.keep_freed_memory()
 from minigrad import array_operators, kernels, methods, ops
 from minigrad.aliases import *
 from minigrad.amp import autocast
-from minigrad.anomaly import AnomalyError, detect_anomaly
-from minigrad.checkpointing import checkpoint
 from minigrad.creation import (
     arange,
     as_tensor,
@@ -37,20 +38,15 @@ from minigrad.creation import (
     zeros,
     zeros_like,
 )
-from minigrad.cuda_graph import CudaGraph
 from minigrad.devices import Device as device
 from minigrad.devices import float32_matmul_precision
 from minigrad.dtype_names import *
 from minigrad.engine import grad
 from minigrad.function import Function, GradientError
-from minigrad.functional import functional_call, hessian, hvp, jacobian, jvp, vhp, vjp
-from minigrad.grad_scaler import GradScaler
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
-from minigrad.graph import draw_graph
 from minigrad.io import load, save
 from minigrad.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from minigrad.ops import *
-from minigrad.profiler import profile
 from minigrad.properties import finfo, get_default_dtype, iinfo, is_floating_point, is_tensor, numel
 from minigrad.random import Generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.sampling import (
@@ -67,10 +63,43 @@ from minigrad.sampling import (
 )
 from minigrad.tensor import Tensor
 
+if TYPE_CHECKING:
+    from minigrad.anomaly import AnomalyError, detect_anomaly
+    from minigrad.checkpointing import checkpoint
+    from minigrad.cuda_graph import CudaGraph
+    from minigrad.functional import functional_call, hessian, hvp, jacobian, jvp, vhp, vjp
+    from minigrad.grad_scaler import GradScaler
+    from minigrad.graph import draw_graph
+    from minigrad.profiler import profile
 
-def __getattr__(name: str):
+# Tools that most programs do without: each is loaded when it is first asked for.
+_ON_DEMAND = {
+    "AnomalyError": "anomaly",
+    "detect_anomaly": "anomaly",
+    "checkpoint": "checkpointing",
+    "CudaGraph": "cuda_graph",
+    "functional_call": "functional",
+    "hessian": "functional",
+    "hvp": "functional",
+    "jacobian": "functional",
+    "jvp": "functional",
+    "vhp": "functional",
+    "vjp": "functional",
+    "GradScaler": "grad_scaler",
+    "draw_graph": "graph",
+    "profile": "profiler",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_DEMAND:
+        return getattr(import_module(f"minigrad.{_ON_DEMAND[name]}"), name)
     if name == "bfloat16":  # made by the package ml_dtypes, which is loaded when it is first asked for
         from minigrad.dtypes import as_dtype
 
         return as_dtype("bfloat16")
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND, "bfloat16"})

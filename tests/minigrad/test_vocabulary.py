@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import aliases, conversions, dtype_names
+from minigrad import aliases, conversions, dtype_names, functional
 
 NAMED = [name for name in dtype_names.__all__ if name != "dtype"]
 
@@ -27,7 +27,7 @@ def test_dtype_names(name):
 def test_no_module_of_ours_has_its_builtins_hidden():
     for name in ("float", "int", "bool"):
         assert getattr(mg, name) is not getattr(builtins, name)
-        for module in (mg.sampling, mg.creation, mg.methods, mg.functional, conversions):
+        for module in (mg.sampling, mg.creation, mg.methods, functional, conversions):
             assert vars(module).get(name) is None
 
 
