@@ -28,6 +28,7 @@ class KVCache:
 
     @property
     def max_length(self) -> int:
+        """How many steps there is room for."""
         return self.keys.shape[2]
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

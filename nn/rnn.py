@@ -5,13 +5,14 @@ the state, so it is made for all steps at once, as one large product; ops/recurr
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 from minigrad import ops
 from minigrad.devices import array_module
-from minigrad.tensor import unwrap
+from minigrad.tensor import Tensor, unwrap
 from nn import functional as F
 from nn import init
 from nn.checks import check_probability, check_sizes
@@ -65,7 +66,7 @@ class _Recurrent(Module):
         """What the parameter names of a layer end in, for each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: self._directions]
 
-    def forward(self, input, hx=None, table=None):
+    def forward(self, input: Any, hx: Any = None, table: Tensor | None = None) -> tuple[Any, Any]:
         """(output, state) for input (time, batch, input_size); (batch, time, input_size) with batch_first.
 
         input   without a batch: (time, input_size); sequences of different lengths: a PackedSequence
@@ -249,7 +250,7 @@ class _Cell(Module):
         """Draw new initial values, uniform on ±1/√hidden_size."""
         _reset(self)
 
-    def forward(self, input, hx=None):
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
         """The next state (batch, hidden_size) for input (batch, input_size) and the last state, 0 if not given.
 
         Without a batch: (hidden_size,) for (input_size,). An LSTMCell takes and gives a pair (h, c).

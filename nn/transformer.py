@@ -64,7 +64,15 @@ class TransformerEncoderLayer(Module):
         """An empty cache, for decoding with a causal stack of these layers."""
         return self.self_attn.new_cache(batch, max_length)
 
-    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal: bool = False, *, cache=None):
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+        *,
+        cache: KVCache | None = None,
+    ) -> Tensor:
         """src (batch, time, d_model) to the same shape; src_mask (time, time), src_key_padding_mask (batch, time).
 
         cache  a KVCache: src continues what the cache has seen
@@ -96,7 +104,15 @@ class TransformerEncoder(Module):
         """An empty cache for each layer."""
         return [layer.new_cache(batch, max_length) for layer in self.layers]
 
-    def forward(self, src, mask=None, src_key_padding_mask=None, is_causal: bool = False, *, caches=None):
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+        *,
+        caches: list[KVCache] | None = None,
+    ) -> Tensor:
         """src (batch, time, d_model) to the same shape; the arguments are the layer's."""
         for layer, cache in zip(self.layers, _each(caches, self.layers), strict=True):
             src = layer(src, mask, src_key_padding_mask, is_causal, cache=cache)
@@ -151,17 +167,17 @@ class TransformerDecoderLayer(Module):
 
     def forward(
         self,
-        tgt,
-        memory,
-        tgt_mask=None,
-        memory_mask=None,
-        tgt_key_padding_mask=None,
-        memory_key_padding_mask=None,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
         *,
         cache: DecoderCache | None = None,
-    ):
+    ) -> Tensor:
         """tgt (batch, time, d_model) with memory (batch, memory time, d_model), to tgt's shape.
 
         cache  from new_cache: tgt continues what the cache has seen; memory is read in the first step only
@@ -209,17 +225,17 @@ class TransformerDecoder(Module):
 
     def forward(
         self,
-        tgt,
-        memory,
-        tgt_mask=None,
-        memory_mask=None,
-        tgt_key_padding_mask=None,
-        memory_key_padding_mask=None,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
         *,
         caches: list[DecoderCache] | None = None,
-    ):
+    ) -> Tensor:
         """tgt (batch, time, d_model) with memory (batch, memory time, d_model), to tgt's shape."""
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
         for layer, cache in zip(self.layers, _each(caches, self.layers), strict=True):
