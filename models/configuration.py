@@ -38,7 +38,7 @@ def parse_flags(
     import tyro
 
     classes = {name: _flags_class(type(section), hidden) for name, section in sections.items()}
-    fields = [(name, tyro.conf.OmitArgPrefixes[cls]) for name, cls in classes.items()]
+    fields = [(name, _marked(tyro.conf.OmitArgPrefixes, cls)) for name, cls in classes.items()]
     defaults = {name: cls(**_values(sections[name])) for name, cls in classes.items()}
     everything = dataclasses.make_dataclass("Arguments", fields)
     parsed = tyro.cli(everything, args=list(argv), prog=prog, description=description, default=everything(**defaults))
@@ -87,6 +87,11 @@ def replace_fields(sections: Sections, values: dict, source: str) -> Sections:
     return {name: dataclasses.replace(section, **changes[name]) for name, section in sections.items()}
 
 
+def _marked(mark: Any, annotation: Any) -> Any:
+    """A field's annotation with one of tyro's marks."""
+    return mark[annotation]
+
+
 def _values(section) -> dict:
     return {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
 
@@ -97,7 +102,7 @@ def _flags_class(cls: type, hidden: Sequence[str]) -> type:
 
     hints = typing.get_type_hints(cls)
     suppressed = [
-        (field.name, tyro.conf.Suppress[hints[field.name]], dataclasses.field(default=None))
+        (field.name, _marked(tyro.conf.Suppress, hints[field.name]), dataclasses.field(default=None))
         for field in dataclasses.fields(cls)
         if field.name in hidden
     ]

@@ -121,6 +121,7 @@ class GloVeTrainer(Stepper):
     """
 
     model: GloVe
+    optimizer: Adagrad
     unit = "cells"
 
     def __init__(self, model: GloVe, cells: Cooccurrences, training: GloVeTraining, batch_size: int = 1):

@@ -34,7 +34,7 @@ class GPTConfig:
     context_length: int = 1024
     """The most tokens the model can look at."""
     num_layers: int = 12
-    """Blocks, one behind the other."""
+    """Blocks, one after the other."""
     num_heads: int = 12
     """Attention heads in each block; must divide embedding_dim."""
     embedding_dim: int = 768
@@ -81,6 +81,7 @@ class MLP(nn.Module):
         self.project = nn.Linear(MLP_RATIO * config.embedding_dim, config.embedding_dim, config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (..., embedding_dim) to the same shape."""
         return self.project(self.expand(x, activation="gelu_tanh"))  # product, bias and GELU in one pass
 
 

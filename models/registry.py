@@ -10,6 +10,7 @@ package registers its own in a module that an entry point of the group `minigrad
 import difflib
 from dataclasses import dataclass, field
 from importlib import metadata
+from typing import Any
 
 import nn
 from models.classifiers.config import ClassifierConfig
@@ -38,7 +39,7 @@ class Architecture:
     """
 
     config: type
-    model: type[nn.Module]
+    model: type[Any]
     tasks: tuple[str, ...]
     start: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)

@@ -108,7 +108,7 @@ class RNNGenerator(nn.Module):
 class Memory:
     """The state that generation carries from token to token; None before the first."""
 
-    state = None
+    state: "State | None" = None
 
 
 class CarriedState:
@@ -120,10 +120,10 @@ class CarriedState:
     """
 
     def __init__(self) -> None:
-        self._states: dict[bool, tuple] = {}
+        self._states: dict[bool, State] = {}
 
     def __call__(self, model: RNNGenerator, batch: Sequence[Tensor]) -> Tensor:
-        """The mean cross-entropy of a batch's targets; the state behind it is kept, detached, for the next batch.
+        """The mean cross-entropy of a batch's targets; the state after it is kept, detached, for the next batch.
 
         Where starts is true the batch begins without a state. self._states has one state for model.training, which
         is True or False.

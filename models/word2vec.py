@@ -69,7 +69,7 @@ class Word2VecTraining:
     epochs: int = 5
     """How often the text is gone through."""
     window: int = 5
-    """The farthest neighbours to look at; for each word drawn anew from 1 to this."""
+    """The farthest neighbours to look at; for each word a number from 1 to this is drawn."""
     subsample: float = 1e-3
     """Words whose share of the text is above this are left out at random; 0: none is."""
     learning_rate: float | None = None
@@ -201,7 +201,7 @@ class Word2VecTrainer(Stepper):
         return total, count
 
     def learning_rates(self, epoch: int, first: int, last: int) -> np.ndarray:
-        """Of the parts from first to last, float32, by how much of all epochs lies behind each."""
+        """Of the parts from first to last, float32, by how much of all epochs is done before each."""
         words = self.text.offsets[self.parts[first:last]]
         progress = (epoch + words / len(self.text.ids)) / self.training.epochs
         start, end = self.learning_rate, self.training.min_learning_rate

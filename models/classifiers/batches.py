@@ -10,7 +10,7 @@ from models.text.batching import bucket_batches, pad_sequences
 
 
 class TextBatches:
-    """Endless batches (ids, targets): ids int64 (batch, time), padded behind; targets (batch,) or (batch, classes).
+    """Endless batches (ids, targets): ids int64 (batch, time), padded at the end; targets (batch,) or (batch, classes).
 
     Each epoch has every text once, in an order of its own. All that is random follows from the seed, the epoch
     and the batch's number in it, so that `state_dict`, which holds these two, is all a resumed run needs.

@@ -42,12 +42,12 @@ def compare(
             for part in (data.train, data.validation, data.test)
         )
         for body in bodies:
-            classifier = TextClassifier(replace(config, body=body))
+            classifier = TextClassifier(replace(config, body=body))  # type: ignore[arg-type]  # checked by it
             started = time.perf_counter()
             classifier.fit(train, labels, validation, replace(fit, seed=seed))
             seconds = time.perf_counter() - started
             report = classifier.evaluate(test, truth)
-            yield Score(body, seed, report.accuracy, report.macro_f1, seconds, classifier.model.size)
+            yield Score(body, seed, report.accuracy, report.macro_f1, seconds, classifier.fitted.size)
 
 
 def markdown(scores: Sequence[Score]) -> str:

@@ -30,11 +30,11 @@ class ClassifierEvaluation:
 def evaluation(labels: tuple[str, ...], targets: np.ndarray, predictions: np.ndarray) -> ClassifierEvaluation:
     """Of class numbers (texts,), or zeros and ones (texts, classes)."""
     columns = np.arange(len(labels))
-    each = precision_recall_f1(targets, predictions, average=None, labels=columns)
-    rows = zip(labels, each.precision, each.recall, each.f1, each.support, strict=True)
+    each = [np.asarray(x) for x in precision_recall_f1(targets, predictions, average=None, labels=columns)]
+    rows = zip(labels, *each, strict=True)
     return ClassifierEvaluation(
         accuracy=accuracy(targets, predictions),
-        macro_f1=float(each.f1.mean()),
+        macro_f1=float(each[2].mean()),
         micro_f1=float(precision_recall_f1(targets, predictions, average="micro", labels=columns).f1),
         texts=len(targets),
         labels={

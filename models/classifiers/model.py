@@ -1,6 +1,7 @@
 """From the token ids of texts to the probabilities of their labels, whichever body does it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,8 @@ class NeuralClassifier(ClassifierModel):
     def __init__(self, config: ClassifierConfig):
         super().__init__(config)
         self.max_tokens = config.max_length
-        self.body = BODIES[config.body](config)
+        body: Any = BODIES[config.body]
+        self.body = body(config)
 
     @property
     def size(self) -> int:
@@ -80,7 +82,7 @@ class NeuralClassifier(ClassifierModel):
         return self.num_parameters()
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits (batch, classes) for ids (batch, time), padded behind with config.pad_id."""
+        """Logits (batch, classes) for ids (batch, time), padded at the end with config.pad_id."""
         ids = unwrap(ids)
         return self.body(ids, (ids != self.config.pad_id).sum(1))
 
@@ -120,7 +122,7 @@ class BagClassifier(ClassifierModel):
         """Everything learnt by name, as Tensors."""
         return {f"{prefix}body.{name}": mg.Tensor(array) for name, array in self.body.state_dict().items()}
 
-    def load_state_dict(self, state_dict: dict, strict: bool = True) -> None:
+    def load_state_dict(self, state_dict: dict, strict: bool = True) -> Any:
         """Take over a state_dict. RuntimeError for one of another body."""
         try:
             self.body.load_state_dict({name.removeprefix("body."): unwrap(x) for name, x in state_dict.items()})

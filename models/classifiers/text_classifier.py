@@ -40,7 +40,7 @@ class TextClassifier:
 
     def __init__(self, config: ClassifierConfig | None = None):
         self.config = config or ClassifierConfig()
-        self.tokenizer: Tokenizer | None = None
+        self.tokenizer: Any = None  # a Tokenizer, once there are texts
         self.model: ClassifierModel | None = None
 
     @property
@@ -111,6 +111,8 @@ class TextClassifier:
         synonyms = None
         if fit.synonym_rate:
             synonyms = synonym_table(WordVectors.load(fit.vectors), self.tokenizer)
+        if validation is None:
+            raise UserError(f"a {self.config.body} is taught with validation texts: give some")
         others = self.encode(validation[0]), self.encode_labels(validation[1])
         return make_trainer(self.fitted, examples, others, fit, synonyms, **options)
 
@@ -215,5 +217,5 @@ def _check_text(text: str, number: int) -> None:
     if len(text) > MAX_CHARACTERS:
         raise UserError(
             f"text {number} has {len(text):,} characters, more than {MAX_CHARACTERS:,}: is it a file of texts? "
-            "Give each text by itself"
+            "Give each text on its own"
         )

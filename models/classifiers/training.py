@@ -156,7 +156,7 @@ class FitAtOnce:
 
 
 class Loss:
-    """Cross-entropy of one label among several, or of each label by itself (Nam et al. 2014, section 3.2)."""
+    """Cross-entropy of one label among several, or of each label on its own (Nam et al. 2014, section 3.2)."""
 
     def __init__(self, weights: np.ndarray | None, multi_label: bool):
         self.weights, self.multi_label = weights, multi_label

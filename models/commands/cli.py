@@ -80,9 +80,11 @@ def _description(point: metadata.EntryPoint) -> str:
     """The first line of the command's docstring, read from its source: importing it would take longer."""
     try:
         spec = importlib.util.find_spec(point.module)
+        if spec is None or spec.origin is None:
+            return "(cannot be found)"
         with open(spec.origin, encoding="utf-8") as file:
             docstring = ast.get_docstring(ast.parse(file.read())) or ""
-    except (ImportError, OSError, AttributeError):
+    except (ImportError, OSError):
         return "(cannot be found)"
     first = docstring.partition("\n")[0]
     return first.partition("`: ")[2] or first

@@ -23,7 +23,7 @@ class Comparison(ClassifierRun):
 
     bodies: str = "naive-bayes,logistic,svm,average,textcnn"
     """The classifiers, with commas between; `all` for every one there is."""
-    out: Path | None = Path("runs/comparison")
+    out: Path = Path("runs/comparison")  # type: ignore[assignment]  # always given
     """Directory for the table, the numbers with all settings, and the picture."""
     seeds: int = 3
     """How often each is taught, on another division of the data and from another start."""

@@ -1,12 +1,13 @@
 """`minigrad data`: the texts and labelled data there are, and fetching one before it is needed."""
 
 import argparse
+from collections.abc import Sequence
 
 from models.errors import DataError
 from models.text.sources import corpora, datasets
 from models.text.sources.resources import Resource, find
 
-TABLES = {
+TABLES: dict[str, Sequence[Resource]] = {
     "texts": corpora.CORPORA,
     "labelled texts": datasets.DATASETS,
     "word vector tests": datasets.WORD_SETS,

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 from models.errors import UserError
 from models.generation.generate import generate
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--minutes {arguments.minutes:g}: expected a number above 0, such as 2")
 
     run = LanguageRun(data=corpora.DEFAULT, out=arguments.out, log=arguments.out / "log.jsonl", device="cpu")
-    checkpoint = _earlier(run.out)
+    checkpoint = _earlier(arguments.out)
     if checkpoint:
         sections = started_with("gpt", checkpoint, {"run": run, "model": MODEL, "training": TRAINING})
         training = sections["training"]
@@ -60,12 +61,12 @@ def main(argv: list[str]) -> int:
         return 128 + result.signal
     _write_scene(trainer)
     finish(run, result)
-    _what_next(run.out)
+    _what_next(arguments.out)
     return 0
 
 
 def _earlier(out: Path) -> Checkpoint | None:
-    """The unfinished demo in a directory, to go on with; a finished one is started anew, anything else refused."""
+    """The unfinished demo in a directory, to go on with; a finished one is started again, anything else is refused."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     checkpoint = load_checkpoint(out)
@@ -109,7 +110,7 @@ def _plan(run: LanguageRun, seconds: float) -> TrainConfig:
     )
 
 
-def _trainer(run: LanguageRun, training: TrainConfig, checkpoint: Checkpoint | None = None) -> Trainer:
+def _trainer(run: LanguageRun, training: TrainConfig, checkpoint: Checkpoint | None = None) -> Any:  # a Trainer
     sections = {"run": run, "model": MODEL, "training": training}
     return prepare(LanguageModelling(), "gpt", sections, checkpoint)[1]
 

@@ -2,7 +2,7 @@
 
     minigrad emulate softmax.cu --grid 4 --block 64 --arg "x=randn(4, 100)" --arg "y=zeros(4, 100)" --arg n=100
 
-Instead of on the command line the options may stand in the file, in comments:
+Instead of on the command line the options may be in the file, in comments:
 
     // emulate: --grid 4 --block 64 --arg "x=randn(4, 100)" --arg "y=zeros(4, 100)" --arg n=100
 

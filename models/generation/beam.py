@@ -8,7 +8,6 @@ and whose others are likelier. Beam search keeps the num_beams likeliest beginni
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -87,8 +86,8 @@ def extend_beams(
     """
     vocabulary = log_probabilities.shape[1]
     sums = (totals[:, None] + log_probabilities).reshape(-1)
-    going: list[tuple[Any, float]] = []
-    ends: list[tuple[Any, float]] = []
+    going: list[tuple[np.ndarray, float]] = []
+    ends: list[tuple[np.ndarray, float]] = []
     for place in np.argsort(-sums, kind="stable"):
         if len(going) == num_beams or sums[place] == -np.inf:
             break

@@ -10,7 +10,7 @@ with `next_logits(ids, caches)`, `new_caches(batch_size)`, `context_limit` (the 
 None: any number) and `config.vocab_size`, as GPT and RNNGenerator have them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, prompt: str = "", **opt
     max_tokens          stop after so many tokens (200)
     stop                a string, or several, that ends the text and is not part of it; also ends at `<eos>`
     seed                repeats a text; None for another one each time (None)
-    use_cache           keep keys and values of earlier tokens instead of computing them anew (True)
+    use_cache           keep keys and values of earlier tokens instead of computing them again (True)
     temperature, top_k, top_p, repetition_penalty    see models.generation.sampling.Sampling
 
     An empty prompt stands for the tokenizer's `<bos>`, or else `<eos>`, or else a newline. `<unk>` is never
@@ -88,9 +88,9 @@ class _Generation:
         if seed is not None and seed < 0:
             raise UserError(f"seed {seed}: expected a whole number, 0 or above")
         self.prompt_ids = prompt_ids(model, tokenizer, prompt)
-        seed = np.random.SeedSequence().entropy if seed is None else seed
+        start: Any = np.random.SeedSequence().entropy if seed is None else seed
         # One generator a sample, so that a sample does not depend on how many there are.
-        self.random = [np.random.default_rng([seed, i]) for i in range(num_samples)]
+        self.random = [np.random.default_rng([start, i]) for i in range(num_samples)]
         self.texts = [_Text(tokenizer, self.stop, tokenizer.encode(prompt)) for _ in range(num_samples)]
 
     def pieces(self) -> Iterator[list[str]]:
@@ -111,7 +111,7 @@ class _Generation:
         cached = 0  # how much of the window the caches hold
         for _ in range(self.max_tokens):
             if limit and window.shape[1] > limit:
-                # Half of it is dropped, not one token: every position changes, so the caches start anew,
+                # Half of it is dropped, not one token: every position changes, so the caches start again,
                 # and that pays off only once in a while.
                 window = window[:, -max(limit // 2, 1) :]
                 caches = self.model.new_caches(self.num_samples) if self.use_cache else None
@@ -135,7 +135,8 @@ def next_logits(model: LanguageModel, tokenizer: Tokenizer, ids: np.ndarray, cac
     if training:
         model.eval()
     try:
-        logits = to_numpy(model.next_logits(*tensors_for(model, [ids]), caches).data)[:, : tokenizer.vocab_size]
+        (tensor,) = tensors_for(model, [ids])
+        logits = to_numpy(model.next_logits(tensor, caches).data)[:, : tokenizer.vocab_size]
     finally:
         if training:
             model.train()
@@ -180,7 +181,7 @@ class _Text:
     Held back are the bytes of an unfinished character, and an ending that may become a stop string.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...], prompt_ids: Sequence[int]):
+    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...], prompt_ids: Iterable[int]):
         self.finished = False
         self._eos_id, self._stop, self._held = tokenizer.eos_id, stop, ""
         self._decoder = StreamDecoder(tokenizer)

@@ -1,5 +1,6 @@
 """What a language model is to those who use one: generation, the task of teaching one, a server."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from minigrad.tensor import Tensor
@@ -28,8 +29,21 @@ class LanguageModel(Protocol):
 
     config: Any  # a LanguageConfig
     context_limit: int | None
+    training: bool
 
-    def next_logits(self, ids: Tensor, caches: Any = None) -> Tensor:
+    def train(self, mode: bool = True) -> Any:
+        """nn.Module's."""
+
+    def eval(self) -> Any:
+        """nn.Module's."""
+
+    def to(self, device: str) -> Any:
+        """nn.Module's."""
+
+    def parameters(self) -> Iterator[Any]:
+        """nn.Module's."""
+
+    def next_logits(self, ids: Tensor, caches: Any = None, /) -> Tensor:
         """The logits (batch, vocab_size) of the token after ids (batch, time), which follow what caches have seen."""
 
     def new_caches(self, batch_size: int) -> Any:

@@ -133,8 +133,8 @@ def _tokenizer(tokenize) -> Callable[[str], list[str]]:
 RULES_13A = [
     (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),  # ASCII punctuation but . , - '
     (re.compile(r"([^0-9])([\.,])"), r"\1 \2 "),  # . and , unless a digit is before
-    (re.compile(r"([\.,])([^0-9])"), r" \1 \2"),  # or behind
-    (re.compile(r"([0-9])(-)"), r"\1 \2 "),  # - behind a digit
+    (re.compile(r"([\.,])([^0-9])"), r" \1 \2"),  # or after
+    (re.compile(r"([0-9])(-)"), r"\1 \2 "),  # - after a digit
 ]
 
 

@@ -61,7 +61,8 @@ def precision_recall_f1(
     if average is None:
         return Scores(precision, recall, f1, support)
     weights = support if average == "weighted" else np.ones_like(support)
-    return Scores(*(_average(values, weights) for values in (precision, recall, f1)), int(support.sum()))
+    means = [_average(values, weights) for values in (precision, recall, f1)]
+    return Scores(means[0], means[1], means[2], int(support.sum()))
 
 
 def precision(

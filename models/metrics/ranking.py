@@ -1,12 +1,13 @@
 """ROC-AUC: how often a right example is ranked above a wrong one."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
 
 from models.errors import UserError
 
 
-def roc_auc(targets: ArrayLike, scores: ArrayLike, average: str | None = "macro") -> float | np.ndarray:
+def roc_auc(targets: Any, scores: Any, average: str | None = "macro") -> float | np.ndarray:
     """The area under the ROC curve, from 0 to 1; 0.5 is chance.
 
     It is the probability that a positive example has a higher score than a negative one, ties counting half

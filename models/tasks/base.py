@@ -46,7 +46,7 @@ class Job:
     data: Any
     examples: Any
     model: Any
-    tokenizer: Any
+    tokenizer: Any  # a Tokenizer, of the task's kind
 
 
 class Task:

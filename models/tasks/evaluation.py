@@ -37,7 +37,7 @@ class Evaluation:
 def evaluate(model: LanguageModel, tokenizer: Tokenizer, ids: np.ndarray, batch_size: int = 16) -> Evaluation:
     """Predict a text, ids (tokens,), in windows of the model's context length, batch_size at once.
 
-    A GPT begins each window anew; the first tokens of one have little to go by, so a longer context length
+    A GPT begins each window afresh; the first tokens of it have little to go by, so a longer context length
     gives a lower loss. A recurrent model reads batch_size streams and carries its state from window to window.
     Raises DataError for a text of less than two tokens.
     """

@@ -87,7 +87,8 @@ class LanguageModelling(Task):
     ) -> tuple[nn.Module, Tokenizer]:
         """A tokenizer of the text, and a model of as many tokens."""
         limit = {"max_size": run.max_vocab} if run.max_vocab else {}
-        tokenizer = TOKENIZERS[run.tokenizer].from_text(data, **limit)
+        tokenizer_type: Any = TOKENIZERS[run.tokenizer]
+        tokenizer = tokenizer_type.from_text(data, **limit)
         return architecture.model(dataclasses.replace(config, vocab_size=tokenizer.vocab_size)), tokenizer
 
     def encode(self, data: str, model: Any, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:

@@ -141,6 +141,8 @@ def use_device(run: RunOptions) -> str:
 
 def finish(run: RunOptions, result: Result, loss: str = TOKEN_LOSS) -> None:
     """Draw the loss plot, `loss` beside its axis, and say what there is now."""
+    assert run.out is not None  # read_settings fills both in
+    assert run.log is not None
     if not result.step:
         print(f"checkpoint {run.out}")
         return

@@ -34,7 +34,7 @@ def replace_by_synonyms(
 ) -> np.ndarray:
     """Each token gives way with this probability to one of its synonyms.
 
-    synonyms  (vocab_size, choices): ids of words with a like meaning, the token's own where there is none
+    synonyms  (vocab_size, choices): ids of words with a similar meaning, the token's own where there is none
     """
     chosen = synonyms[ids, rng.integers(synonyms.shape[1], size=len(ids))]
     return np.where(rng.random(len(ids)) < probability, chosen, ids)

@@ -1,17 +1,24 @@
 """Ids to batches: random windows or contiguous streams, every token once for evaluation, padding and bucketing."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 import minigrad as mg
-import nn
 from models.errors import DataError
 
 IGNORED = -100  # a target that no loss counts: the default ignore_index of cross_entropy
 
 
-def tensors_for(model: nn.Module, arrays: Iterable[np.ndarray]) -> list[mg.Tensor]:
+class HasParameters(Protocol):
+    """A model, as far as it matters here."""
+
+    def parameters(self) -> Iterator[Any]:
+        """Its Tensors."""
+
+
+def tensors_for(model: HasParameters, arrays: Iterable[np.ndarray]) -> list[mg.Tensor]:
     """Arrays, such as a batch's, as Tensors where the model's parameters are."""
     device = next(model.parameters()).device
     return [mg.Tensor(array).to(device) for array in arrays]
@@ -82,7 +89,7 @@ class StreamBatches:
         return self
 
     def __next__(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(x, starts, y) of window number self._window, which then is the next one's; behind the last comes 0."""
+        """(x, starts, y) of window number self._window, which is then the next one's; after the last comes 0."""
         window, self._window = self._window, (self._window + 1) % self.windows
         first = np.arange(self.batch_size)[:, None] * self.length + window * self.context_length
         x, y = _inputs_and_targets(self.ids[first + np.arange(self.context_length + 1)])

@@ -45,7 +45,7 @@ class CapturedStep:
             raise UserError(f"cuda_graph: {error}; train without cuda_graph") from error
         if first:  # too many seeds were drawn: go back, so that dropout goes on as it does without a graph
             random.set_rng_state(state)
-            self._draw(self.seeds_taken)
+            self._draw(self.seeds_taken or 0)
         with self.graph.stream:
             return tuple(self.results.tolist())  # the one place where a step waits for the GPU
 

@@ -31,7 +31,7 @@ class StopOnSignal:
         for each in self.signals:
             signal.signal(each, signal.SIG_DFL)
         show_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""  # which the progress bar has hidden
-        text = f"{show_cursor}\nfinishing this step and saving; once more to stop at once\n"
+        text = f"{show_cursor}\nfinishing this step and saving; again to stop at once\n"
         os.write(2, text.encode())  # print could be in the middle of its own work
 
     def __exit__(self, *exception: object) -> None:

@@ -1,4 +1,4 @@
-"""The training log: a JSON Lines file, one object a step, that survives kills and resumes.
+"""The training log: a JSON Lines file, one object for each step, that survives kills and resumes.
 
 {"step": 250, "loss": 2.31, "learning_rate": 0.001, "grad_norm": 0.9, "tokens_per_second": 41000, "val_loss": 2.35}
 """

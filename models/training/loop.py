@@ -42,8 +42,11 @@ class Teacher(Protocol):
     steps: int
     step: int
 
-    def run(self) -> Result: ...
-    def resume(self, checkpoint: Checkpoint) -> None: ...
+    def run(self) -> Result:
+        """Teach to the end."""
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
 
 
 class Loop:
@@ -85,7 +88,8 @@ class Loop:
     ):
         self.stepper, self.config, self.steps = stepper, config, steps
         self.save_every, self.eval_every, self.sample_every = save_every, eval_every, sample_every
-        self.tokenizer, self.directory, self.log = tokenizer, directory, log
+        self.directory, self.log = directory, log
+        self.tokenizer: Any = tokenizer
         self.sample, self.extra, self.quiet = sample, extra or {}, quiet
         self.step = 0  # steps made
         self.saved: int | None = None  # the step of the latest checkpoint
@@ -140,7 +144,9 @@ class Loop:
         return loss
 
     def save(self) -> None:
-        """Write a checkpoint of this moment into the directory, whole or not at all."""
+        """Write a checkpoint of this moment into the directory, whole or not at all. UserError without a directory."""
+        if self.directory is None:
+            raise UserError("there is nowhere to save: give a directory")
         state = {"step": self.step, "training": dataclasses.asdict(self.config)}
         state |= self.stepper.state_dict() | self.extra
         best = None

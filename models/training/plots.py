@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 import minigrad as mg
 from models.text.tokenizer import Tokenizer
@@ -50,7 +49,7 @@ def plot_losses(log: str | os.PathLike, path: str | os.PathLike, title: str = ""
     return Path(path)
 
 
-def plot_words(groups: dict[str, list[str]], points: ArrayLike, path: str | os.PathLike, title: str = "") -> Path:
+def plot_words(groups: dict[str, list[str]], points: np.ndarray, path: str | os.PathLike, title: str = "") -> Path:
     """Draw words as labelled points into an image file and return its path.
 
     groups  {a group's name: its words}, each group in a colour and with a mark of its own; a word that is its

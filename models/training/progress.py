@@ -13,14 +13,17 @@ class Progress(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: Any) -> None: ...
-    def update(self, step: int, loss: float, speed: float) -> None: ...
-    def message(self, text: str) -> None: ...
+    def update(self, step: int, loss: float, speed: float) -> None:
+        """After each step."""
+
+    def message(self, text: str) -> None:
+        """Something to read."""
 
 
 def progress(total: int, done: int = 0, unit: str = "tokens") -> Progress:
     """A TerminalProgress if standard output is a terminal, else PlainProgress, at `done` of `total` steps.
 
-    unit  what the speed is measured in, for a second
+    unit  what the speed counts, per second
     """
     return (TerminalProgress if sys.stdout.isatty() else PlainProgress)(total, done, unit)
 
@@ -100,10 +103,10 @@ class Silence:
         pass
 
     def update(self, step: int, loss: float, speed: float) -> None:
-        pass
+        """Nothing."""
 
     def message(self, text: str) -> None:
-        pass
+        """Nothing."""
 
 
 class _Clock:

@@ -60,7 +60,7 @@ class TrainConfig:
         check_number(self, "weight_decay", "grad_clip", "min_learning_rate")
         fits = 0 <= self.min_learning_rate <= self.learning_rate
         check(self, "min_learning_rate", fits, f"a number from 0 to the learning_rate {self.learning_rate}")
-        self.betas = tuple(self.betas)
+        self.betas = tuple(self.betas)  # type: ignore[assignment]  # its length is checked below
         check(self, "betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
 
     def optimizer(self, model: nn.Module) -> AdamW:

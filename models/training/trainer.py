@@ -40,16 +40,22 @@ class Batches(Protocol):
     """Endless batches that can be taken up where they stood: state_dict gives JSON values."""
 
     def __next__(self) -> Batch: ...
-    def state_dict(self) -> dict: ...
-    def load_state_dict(self, state: dict) -> None: ...
+    def state_dict(self) -> dict:
+        """Where they stand."""
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go to where state_dict was taken."""
 
 
 @runtime_checkable
 class CarryingLoss(Protocol):
     """A loss that hands something from batch to batch: tensors by name."""
 
-    def state_dict(self) -> dict[str, mg.Tensor]: ...
-    def load_state_dict(self, tensors: dict[str, mg.Tensor]) -> None: ...
+    def state_dict(self) -> dict[str, mg.Tensor]:
+        """What it carries."""
+
+    def load_state_dict(self, tensors: dict[str, mg.Tensor]) -> None:
+        """Go on from what state_dict gave."""
 
 
 def next_token_loss(model: Any, batch: Sequence[mg.Tensor]) -> mg.Tensor:
@@ -139,7 +145,7 @@ class GradientSteps(Stepper):
             loss, norm = self._replay(batches) if self.config.cuda_graph else self._update(batches)
         self.schedule.step()
         self.steps_made = step + 1
-        numbers = {"learning_rate": learning_rate}
+        numbers: dict[str, float | None] = {"learning_rate": learning_rate}
         numbers["grad_norm"] = norm if math.isfinite(norm) else None  # None: a step that float16 left out
         return Step(loss, sum(batch[0].size for batch in batches), numbers)
 
@@ -157,7 +163,7 @@ class GradientSteps(Stepper):
         """The random generator, the position in the data, the schedule's and the scaler's state."""
         if self.captured:
             self.captured.write_back(self.steps_made)
-        parts = {"batches": self.batches, "schedule": self.schedule, "scaler": self.scaler}
+        parts: dict[str, Any] = {"batches": self.batches, "schedule": self.schedule, "scaler": self.scaler}
         return {"random": mg.get_rng_state()} | {name: part.state_dict() for name, part in parts.items()}
 
     def load_state_dict(self, state: dict, step: int) -> None:

@@ -4,7 +4,7 @@ vocabulary.py     words by frequency, and a text as sentences of their ids; phra
 draws.py          what word2vec draws at random; hogwild.py learns from it on all threads
 cooccurrence.py   what GloVe learns from; adagrad.py learns it on all threads
 word_vectors.py   the result: neighbours and analogies; formats.py reads and writes it
-                  with pretrained vectors, whose words stand in a file for parquet.py
+                  with pretrained vectors, whose words are in a file for parquet.py
 evaluation.py     correlation with people's judgements, and analogies answered
 projection.py     PCA and t-SNE, for pictures
 """

@@ -6,7 +6,6 @@ gradients g w̃ⱼ, g wᵢ, g and g, all of them from before the step:  s ← s 
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import prange
@@ -24,9 +23,10 @@ class HogwildTrainer(GloVeTrainer):
 
     def __init__(self, model: GloVe, cells: Cooccurrences, training: GloVeTraining):
         super().__init__(model, cells, training)
-        self.tables: Any = None
+        self.tables: list[np.ndarray] | None = None
 
     def learn(self, first: int, last: int) -> float:
+        """Go through the cells from first to last on all threads; their summed loss."""
         if self.tables is None:  # only now, because the optimiser may have loaded its sums
             self.tables = self._tables()
         cells = (array[first:last] for array in (self.rows, self.columns, self.logs, self.weights))

@@ -98,7 +98,7 @@ def _put_aside(run, directory: Path, number: int) -> tuple[np.ndarray, np.ndarra
     for name, array in zip(("keys", "sums"), run, strict=True):
         np.save(directory / f"{name}{number}.npy", array)
         mapped.append(np.load(directory / f"{name}{number}.npy", mmap_mode="r"))
-    return tuple(mapped)
+    return mapped[0], mapped[1]
 
 
 def _merge(runs, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +120,7 @@ def _merge(runs, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _both_ways(keys, sums, vocab_size: int) -> Cooccurrences:
-    """Cells above the diagonal, once more below it; a word beside itself is counted from either side."""
+    """Cells above the diagonal, and the same below it; a word beside itself is counted from either side."""
     rows, columns = np.divmod(keys, vocab_size)
     apart = rows != columns
     counts = np.where(apart, sums, 2 * sums)

@@ -45,6 +45,7 @@ class HogwildTrainer(Word2VecTrainer):
         self.paths = _paths(model.output.tree.data) if self.negatives == 0 else _NO_PATHS
 
     def learn(self, epoch: int, first: int, last: int) -> tuple[float, int]:
+        """Go through the parts from first to last on all threads; (summed loss, number of examples)."""
         losses, counts = np.zeros(last - first), np.zeros(last - first, np.int64)
         train_parts(
             *self.tables, self.text.ids, self.text.offsets, self.longest, self.parts, first,

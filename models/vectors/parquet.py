@@ -1,6 +1,6 @@
 """The strings of a Parquet file, for the vocabulary of pretrained vectors: as much of the format as that takes.
 
-A file is pages of values, each behind a header in Thrift's compact protocol; the footer says where they start.
+A file is pages of values, each after a header in Thrift's compact protocol; the footer says where they start.
 Here: one column of strings, pages compressed by Snappy or not at all, values plain or as numbers of a
 dictionary. Anything else is refused. https://parquet.apache.org/docs/file-format/
 """
@@ -57,7 +57,7 @@ def _column(data: bytes, footer: dict) -> list[str]:
 
 
 def _plain(page: bytes, count: int) -> list[str]:
-    """Strings, each behind its length."""
+    """Strings, each after its length."""
     values, at = [], 0
     for _ in range(count):
         (length,) = struct.unpack_from("<i", page, at)

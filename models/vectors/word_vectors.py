@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from models.errors import UserError
+from models.text.tokenizers import WordTokenizer
 
 if TYPE_CHECKING:
     from models.weights.checkpoint import Checkpoint
@@ -70,7 +71,7 @@ class WordVectors:
         """The vectors of a model that was taught some. Raises UserError for another one."""
         if not isinstance(checkpoint.model, WordVectorModel):
             raise UserError(f"the checkpoint holds a {type(checkpoint.model).__name__}, which has no word vectors")
-        if checkpoint.tokenizer is None:
+        if not isinstance(checkpoint.tokenizer, WordTokenizer):
             raise UserError("the checkpoint was saved without its words")
         return cls(checkpoint.tokenizer.words, checkpoint.model.vectors())
 

@@ -59,7 +59,7 @@ class Checkpoint:
     """
 
     model: Any
-    tokenizer: Tokenizer | None
+    tokenizer: Any  # a Tokenizer, or None
     config: Any
     state: dict
     optimizer_tensors: dict
@@ -67,7 +67,7 @@ class Checkpoint:
     best_weights: dict
     carried: dict
 
-    def restore_optimizer(self, optimizer: Optimizer | None) -> None:
+    def restore_optimizer(self, optimizer: Optimizer) -> None:
         """Put an optimiser of this checkpoint's model where the saved one stood.
 
         Raises UserError if none was saved, or if it was one of other parameters.
@@ -139,7 +139,9 @@ def load_checkpoint(directory: str | os.PathLike, model: str | None = None, with
     except RuntimeError as error:
         raise UserError(f"{directory / weights} and {CONFIG} do not belong together: {error}") from None
     loaded.eval()
-    tensors, settings, carried = {}, {}, {}
+    tensors: dict[str, mg.Tensor] = {}
+    settings: dict = {}
+    carried: dict[str, mg.Tensor] = {}
     if with_optimizer and CARRIED in header["files"]:
         carried = _read_tensors(directory, CARRIED, header)[0]
     if with_optimizer and OPTIMIZER in header["files"]:

@@ -3,8 +3,9 @@
 The order of the tokens counts within n-grams only. All of them are fitted at once, without batches or steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Bag:
 
     def __init__(self, config: ClassifierConfig):
         self.bag = BagOfWords(config.ngrams, tfidf=config.body not in COUNTS, tokenize=None)
-        make = {
+        make: Callable[[], Any] = {
             "naive-bayes": partial(MultinomialNaiveBayes, config.smoothing),
             "complement-naive-bayes": partial(ComplementNaiveBayes, config.smoothing),
             "logistic": partial(LogisticRegression, config.inverse_regularization),

@@ -57,7 +57,7 @@ def _line_search(function, x, value, gradient, direction, first: bool):
     """(x, value, gradient) of a step that meets the Wolfe conditions, found by doubling and halving its length
     (Lewis & Overton 2013, algorithm 4.6); None if there is none."""
     slope = gradient @ direction
-    length, low, high = (1 / max(float(np.linalg.norm(gradient)), 1.0) if first else 1.0), 0.0, np.inf
+    length, low, high = (1 / max(float(np.linalg.norm(gradient)), 1) if first else 1.0), 0.0, np.inf
     for _ in range(40):
         there = x + length * direction
         new_value, new_gradient = function(there)

@@ -64,5 +64,5 @@ class OneVsRest:
             number, _, name = key.partition(".")
             states.setdefault(int(number), {})[name] = array
         self.members = [self.make() for _ in states]
-        for number, member in enumerate(self.members):
-            member.load_state_dict(states[number])
+        for label, member in enumerate(self.members):
+            member.load_state_dict(states[label])

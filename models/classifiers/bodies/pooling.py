@@ -1,4 +1,4 @@
-"""From a vector for each token to one for the text; what stands behind its end does not count."""
+"""From a vector for each token to one for the text; padding after its end does not count."""
 
 import math
 
@@ -11,7 +11,7 @@ from nn import functional as F
 
 
 def padding_mask(time: int, lengths: Array) -> Array:
-    """Boolean (batch, time), True at the steps behind each text's end; lengths (batch,) are those of the texts."""
+    """Boolean (batch, time), True at the steps after each text's end; lengths (batch,) are those of the texts."""
     return array_module(lengths).arange(time) >= lengths[:, None]
 
 
@@ -31,6 +31,6 @@ class AttentionPooling(nn.Module):
         return ops.matmul(self.weights(x, padding).unsqueeze(1), x)[:, 0]
 
     def weights(self, x: Tensor, padding: Array) -> Tensor:
-        """α, (batch, time): they sum to 1 over the text and are 0 behind it."""
+        """α, (batch, time): they sum to 1 over the text and are 0 after it."""
         scores = self.query(self.project(x).tanh()).squeeze(2)
         return F.softmax(scores.masked_fill(padding, -math.inf))

@@ -30,6 +30,7 @@ class MaxOverTimeConv1d(nn.Module):
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, x: Tensor, lengths: Array) -> Tensor:
+        """x (batch, time, channels), of which lengths (batch,) count, to (batch, filters)."""
         return F.conv1d_max(x, self.weight, self.bias, lengths)
 
 

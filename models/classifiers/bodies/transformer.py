@@ -31,7 +31,7 @@ class Transformer(nn.Module):
 
     def forward(self, ids: Array, lengths: Array) -> Tensor:
         """Logits (batch, classes) for ids (batch, time), of which lengths (batch,) count."""
-        padding = padding_mask(ids.shape[1], lengths)
-        padding = padding if padding.any() else None  # attention is faster without a mask
+        mask = padding_mask(ids.shape[1], lengths)
+        padding = mask if mask.any() else None  # attention is faster without a mask
         x = self.encoder(self.positions(self.embedding(ids) * self.scale), src_key_padding_mask=padding)
         return self.output(self.dropout(F.mean_over_time(x, padding)))

@@ -30,6 +30,7 @@ class Corpus(Resource):
 
     @property
     def size(self) -> str:
+        """Characters."""
         return f"{self.characters:,} characters" if self.characters else ""
 
 

@@ -90,6 +90,7 @@ class LabelledData(Resource):
 
     @property
     def size(self) -> str:
+        """Texts and labels."""
         return f"{self.examples:,} texts, {self.classes} labels"
 
 
@@ -103,6 +104,7 @@ class WordPairs(Resource):
 
     @property
     def size(self) -> str:
+        """Pairs."""
         return f"{self.pairs:,} word pairs"
 
 
@@ -116,6 +118,7 @@ class WordAnalogies(Resource):
 
     @property
     def size(self) -> str:
+        """Questions."""
         return f"{self.questions:,} questions"
 
 

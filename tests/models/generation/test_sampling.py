@@ -157,7 +157,8 @@ def chosen(row, uniform=0.5, **options) -> int:
 def test_near_temperature_0_only_the_likeliest_are_drawn(logits, temperature, uniform):
     seen = np.zeros(logits.shape, bool)
     token = Sampling(temperature=temperature).choose(logits * 1000, seen, np.full(len(logits), uniform))
-    assert (logits[np.arange(len(logits)), token] == logits.max(-1)).all()
+    tie = 40 * temperature / 1000  # a logit that is nearer than this is drawn once in e^40 times, or more often
+    assert (logits[np.arange(len(logits)), token] >= logits.max(-1) - tie).all()
 
 
 @pytest.mark.parametrize("temperature", [0, 5e-324, 1e-30, 1.0, 1e308])
