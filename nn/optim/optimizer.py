@@ -148,20 +148,21 @@ class Optimizer:
         """One array of state for each parameter, made on first use."""
         found = []
         for p in params:
-            state = self.state[p]
-            if name not in state:
-                state[name] = array_module(p.data).full_like(p.data, fill, order="C")
-            elif type(state[name]) is not type(p.data) or state[name].dtype != p.data.dtype:
+            state, data = self.state[p], p.data
+            buffer = state.get(name)
+            if buffer is None:
+                buffer = state[name] = array_module(data).full_like(data, fill, order="C")
+            elif type(buffer) is not type(data) or (buffer.dtype is not data.dtype and buffer.dtype != data.dtype):
                 # the parameters have been moved or converted since
-                state[name] = move(state[name], p.device).astype(p.data.dtype, copy=False)
-            found.append(state[name])
+                buffer = state[name] = move(buffer, p.device).astype(data.dtype, copy=False)
+            found.append(buffer)
         return found
 
     def count_step(self, p: Tensor) -> int:
         """Which update of p this is, from 1 on; kept in its state."""
         state = self.state[p]
-        state["step"] = state.get("step", 0) + 1
-        return state["step"]
+        step = state["step"] = state.get("step", 0) + 1
+        return step
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {number: {name: array or int}}, "param_groups": [...]}, parameters by number, as in PyTorch."""
