@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 import nn
 from minigrad.tensor import Tensor, unwrap
 from models.configuration import check_choice, check_probability, check_whole, of_preset
@@ -109,6 +111,13 @@ class Memory:
     """The state that generation carries from token to token; None before the first."""
 
     state: "State | None" = None
+
+    def reorder(self, rows: np.ndarray) -> None:
+        """Text i goes on from the state of text rows[i]."""
+        if isinstance(self.state, tuple):
+            self.state = (self.state[0][:, rows], self.state[1][:, rows])
+        elif self.state is not None:
+            self.state = self.state[:, rows]  # (layers, batch, hidden_size)
 
 
 class CarriedState:

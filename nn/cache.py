@@ -1,5 +1,7 @@
 """KVCache: the keys and values of the positions that a decoder has already seen."""
 
+from typing import Any
+
 from minigrad.devices import library
 from minigrad.modes import is_grad_enabled
 from minigrad.tensor import Tensor, wrap
@@ -56,6 +58,10 @@ class KVCache:
     def view(self) -> tuple[Tensor, Tensor]:
         """The keys and values so far, (batch, kv_heads, length, head_dim), without a copy."""
         return wrap(self.keys.data[:, :, : self.length]), wrap(self.values.data[:, :, : self.length])
+
+    def reorder(self, rows: Any) -> None:
+        """Row i goes on from where row rows[i] stood, as beam search needs it; as many rows as there are in `rows`."""
+        self.keys, self.values = wrap(self.keys.data[rows]), wrap(self.values.data[rows])
 
     def reset(self) -> None:
         """Start again from nothing."""

@@ -46,8 +46,8 @@ def beam_search(
     length_penalty  0 ranks by probability, which favours short texts; 1 by the mean of a token (Wu et al. 2016, eq. 14,
                     in its simple form)
 
-    The model and the errors are those of generate.py. The texts are read again for each token, since beams change
-    places and caches would have to follow; past the context the model sees the last tokens only.
+    The model and the errors are those of generate.py. Caches follow the beams when they change places; past the context
+    the model sees the last tokens only, whose positions change with each token, and reads them again each time.
     """
     if num_beams < 1 or max_tokens < 1:
         raise UserError(f"num_beams {num_beams}, max_tokens {max_tokens}: expected at least 1 of each")
@@ -55,11 +55,10 @@ def beam_search(
         raise UserError(f"length_penalty {length_penalty}: expected 0 (by probability) or above, such as 1")
     prompt_length = len(prompt_ids(model, tokenizer, prompt))
     ids, totals = prompt_ids(model, tokenizer, prompt)[None], np.zeros(1)  # (beams, time) and (beams,)
+    reader = _Reader(model, tokenizer)
     ended = []
     for length in range(1, max_tokens + 1):
-        ids, totals, ends = extend_beams(
-            ids, totals, _log_probabilities(model, tokenizer, ids), num_beams, tokenizer.eos_id
-        )
+        ids, totals, ends = extend_beams(ids, totals, reader.log_probabilities(ids), num_beams, tokenizer.eos_id)
         ended += [(row[prompt_length:], total, total / length**length_penalty) for row, total in ends]
         ended = sorted(ended, key=lambda end: -end[2])[:num_beams]
         # A total can only fall, and the best it may be divided by is the greatest length.
@@ -100,9 +99,27 @@ def extend_beams(
     return np.array(rows, ids.dtype).reshape(-1, ids.shape[1] + 1), np.array(kept), ends
 
 
-def _log_probabilities(model, tokenizer: Tokenizer, ids: np.ndarray) -> np.ndarray:
-    """(beams, vocabulary), float64."""
-    window = ids[:, -model.context_limit :] if model.context_limit else ids
-    logits = next_logits(model, tokenizer, window).astype(np.float64)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+class _Reader:
+    """Reads beams, of which each call's are those of the call before with a token more, in another order."""
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer):
+        self.model, self.tokenizer = model, tokenizer
+        self.caches = model.new_caches(1)
+        self.read = np.zeros((1, 0), np.int64)  # (beams, time): what the caches hold
+
+    def log_probabilities(self, ids: np.ndarray) -> np.ndarray:
+        """Of the next token of each beam, float64 (beams, vocabulary), for ids (beams, time)."""
+        limit = self.model.context_limit
+        if limit and ids.shape[1] > limit:
+            self.caches, new = None, ids[:, -limit:]
+        elif self.caches is None:
+            new = ids
+        else:
+            same = (ids[:, None, : self.read.shape[1]] == self.read[None]).all(-1)  # (beams, those of the last call)
+            rows = same.argmax(1)
+            for cache in self.caches if isinstance(self.caches, list) else [self.caches]:
+                cache.reorder(rows)
+            new, self.read = ids[:, self.read.shape[1] :], ids
+        logits = next_logits(self.model, self.tokenizer, new, self.caches).astype(np.float64)
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -47,4 +47,4 @@ class LanguageModel(Protocol):
         """The logits (batch, vocab_size) of the token after ids (batch, time), which follow what caches have seen."""
 
     def new_caches(self, batch_size: int) -> Any:
-        """Empty caches: what next_logits keeps of the tokens so far."""
+        """Empty caches, what next_logits keeps of the tokens: None, or one or a list of them with reorder(rows)."""

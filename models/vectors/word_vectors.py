@@ -10,16 +10,14 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from models.errors import UserError
 from models.text.tokenizers import WordTokenizer
-
-if TYPE_CHECKING:
-    from models.weights.checkpoint import Checkpoint
+from models.weights.checkpoint import Checkpoint, load_checkpoint
 
 METHODS = ("3cosadd", "3cosmul")
 SUGGESTED = 50_000  # of the first words, the most frequent ones, an unknown word may be a misspelling
@@ -55,19 +53,17 @@ class WordVectors:
     def load(cls, path: str | os.PathLike) -> "WordVectors":
         """The vectors of a run's directory, or of a file in the word2vec (text, binary) or GloVe format."""
         if Path(path).is_dir():
-            from models.weights.checkpoint import load_checkpoint
-
             checkpoint = load_checkpoint(path, with_optimizer=False)
             try:
                 return cls.of_checkpoint(checkpoint)
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
-        from models.vectors.formats import read_vectors
+        from models.vectors.formats import read_vectors  # which makes WordVectors
 
         return read_vectors(path)
 
     @classmethod
-    def of_checkpoint(cls, checkpoint: "Checkpoint") -> "WordVectors":
+    def of_checkpoint(cls, checkpoint: Checkpoint) -> "WordVectors":
         """The vectors of a model that was taught some. Raises UserError for another one."""
         if not isinstance(checkpoint.model, WordVectorModel):
             raise UserError(f"the checkpoint holds a {type(checkpoint.model).__name__}, which has no word vectors")
@@ -77,7 +73,7 @@ class WordVectors:
 
     def save(self, path: str | os.PathLike, format: str = "word2vec") -> None:
         """Write a file; format "word2vec" (binary if the name ends in .bin, else text) or "glove"."""
-        from models.vectors.formats import write_vectors
+        from models.vectors.formats import write_vectors  # as above
 
         write_vectors(self, path, format)
 

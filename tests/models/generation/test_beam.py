@@ -1,5 +1,6 @@
 """Beam search against all texts there are, against greedy choice and against transformers."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -12,6 +13,7 @@ from models.errors import UserError
 from models.generation.beam import Hypothesis, beam_search, extend_beams
 from models.generation.generate import generate_text
 from models.gpt import GPT, GPTConfig
+from models.rnn import CELLS, RNNConfig, RNNGenerator
 from models.text.tokenizers import CharTokenizer
 
 TOKENIZER = CharTokenizer("\nab")
@@ -156,3 +158,37 @@ def test_as_transformers_with_the_same_weights(tmp_path):
         found = beam_search(ours, TOKENIZER, "ab", num_beams=beams, max_tokens=8)
         assert [h.text for h in found] == [TOKENIZER.decode(row[2:].numpy()) for row in output.sequences]
         np.testing.assert_allclose([h.score for h in found], output.sequences_scores.numpy(), rtol=1e-4)
+
+
+def recurrent(cell):
+    mg.manual_seed(0)
+    model = RNNGenerator(RNNConfig(TOKENIZER.vocab_size, num_layers=2, hidden_size=8, embedding_dim=8, cell=cell))
+    for parameter in model.parameters():
+        parameter.data *= 3
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    "make", [small, lambda: small(context_length=5), *(partial(recurrent, cell) for cell in CELLS)],
+    ids=["gpt", "gpt past its context", *CELLS],
+)  # fmt: skip
+def test_caches_follow_the_beams(make):
+    """The same texts as without any cache, though each token of a beam is read once, as long as the context lasts."""
+    model = make()
+    read, next_logits = [], model.next_logits
+
+    def counted(ids, caches=None):
+        read.append(ids.shape)
+        return next_logits(ids, caches)
+
+    model.next_logits = counted
+    found = beam_search(model, TOKENIZER, "ab", num_beams=3, max_tokens=8)
+    limit = model.context_limit or 99
+    lengths = range(2, 2 + len(read))
+    assert [time for _, time in read] == [min(n, limit) if n > limit else 2 if n == 2 else 1 for n in lengths]
+    model.new_caches = lambda batch_size: None
+    without = beam_search(model, TOKENIZER, "ab", num_beams=3, max_tokens=8)
+    assert [h.text for h in found] == [h.text for h in without]
+    np.testing.assert_allclose(
+        [h.log_probability for h in found], [h.log_probability for h in without], rtol=1e-4, atol=1e-5
+    )
