@@ -70,7 +70,7 @@ row_sums = np.bincount(cells.rows, cells.counts, len(vocabulary))
 
 def shares(word, others):
     """P of each of the others beside the word; a hundredth is added to each count, because ln 0
-    is no number."""
+    is not a number."""
     i = vocabulary.index[word]
     row = np.zeros(len(vocabulary))
     here = cells.rows == i

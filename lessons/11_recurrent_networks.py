@@ -319,7 +319,7 @@ class FirstDigit(nn.Module):
 
 
 def remembers(length, steps, batch_size=32):
-    """Accuracy on new sequences after so many steps of training."""
+    """Accuracy on new sequences after that many steps of training."""
     mg.manual_seed(0)
     digits = np.random.default_rng(0)
     model = FirstDigit()
@@ -421,7 +421,7 @@ class LetterModel(nn.Module):
 
 
 def bits(logits, targets):
-    """Bits per character, one number a position (batch, time)."""
+    """Bits per character, one number per position (batch, time)."""
     each = F.cross_entropy(logits.reshape(-1, letters), targets.reshape(-1), reduction="none")
     return each.reshape(*targets.shape) / float(np.log(2))
 

@@ -346,7 +346,7 @@ class FirstDigit(nn.Module):
 
 
 def remembers(length, steps, layer=nn.LSTM, prepare=None, batch_size=32):
-    """Accuracy on new sequences after so many steps of training; prepare sets first values."""
+    """Accuracy on new sequences after that many steps of training; prepare sets first values."""
     mg.manual_seed(0)
     digits = np.random.default_rng(0)
     model = FirstDigit(layer)

@@ -71,10 +71,10 @@ print(train_text[2000:2300])
 # The same number is told in three ways:
 #
 # - **loss**, in *nats*: $L$ itself, with the natural logarithm. Training makes it small.
-# - **perplexity**, $e^L$: "as unsure as if it chose among so many equally likely characters". Check it: a model
+# - **perplexity**, $e^L$: "as unsure as if it chose among that many equally likely characters". Check it: a model
 #   that gives each of $V$ characters the same $1/V$ has $L = \ln V$, and $e^{\ln V} = V$.
 # - **bits per character**, $L / \ln 2$: the same with $\log_2$. A compression program that used the model
-#   would need so many bits for each character. A file spends 8.
+#   would need that many bits for each character. A file spends 8.
 #
 # If you know nothing, you pay $\ln V$. So that is the first rung of the ladder.
 

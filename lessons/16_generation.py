@@ -367,7 +367,7 @@ plt.show()
 
 # %%
 def beam(log_p, length, width):
-    """The likeliest texts of so many tokens; log_p(text) gives those of the next token."""
+    """The likeliest texts of that many tokens; log_p(text) gives those of the next token."""
     beams = [("", 0.0)]
     for _ in range(length):
         longer = [(t + token, total + lp) for t, total in beams for token, lp in log_p(t).items()]

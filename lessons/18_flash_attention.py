@@ -565,7 +565,7 @@ plt.show()
 #
 # **Large** (an evening)
 #
-# 7. Write FlashAttention for one head as a CUDA kernel of your own, a warp a query, 32 keys at a time: each
+# 7. Write FlashAttention for one head as a CUDA kernel of your own, one warp per query, 32 keys at a time: each
 #    lane one score, `Online::over_warp` for the row. Check it with `minigrad emulate`. What is its intensity
 #    (lesson 17)?
 #

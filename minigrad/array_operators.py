@@ -1,6 +1,6 @@
 """An array on the left of a tensor: `array * tensor` keeps the graph, `array -= tensor` writes into the array.
 
-numpy asks the type of what stands on the right for __array_ufunc__ and calls it in place of its own operation. cupy
+numpy asks the type of the right operand for __array_ufunc__ and calls it in place of its own operation. cupy
 asks the tensor itself: None makes it leave `array * tensor` to Tensor.__rmul__, and for `array -= tensor` it takes
 the memory that __cuda_array_interface__ names.
 """
@@ -39,7 +39,7 @@ COMPARISONS = {  # and by that of the tensor beside the array
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple = (), **keywords: Any) -> Any:
     """What numpy calls for an operation of its own that meets a tensor: that of the tensor, if it is an operator.
 
-    TypeError for any other; RuntimeError where writing into an array would cut the graph in silence.
+    TypeError for any other; RuntimeError where writing into an array would cut the graph silently.
     """
     name = OPERATORS.get(ufunc) or COMPARISONS.get(ufunc)
     if name is None or method != "__call__" or keywords or (not is_array(inputs[0]) and not np.isscalar(inputs[0])):
@@ -50,7 +50,7 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, out: t
         return result
     if result.requires_grad:
         raise RuntimeError(
-            "array += tensor, where the tensor requires grad, would cut the graph in silence; write .detach()"
+            "array += tensor, where the tensor requires grad, would cut the graph silently; write .detach()"
         )
     np.copyto(out[0], result.numpy(), casting="same_kind")
     return out[0]

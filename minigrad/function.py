@@ -54,7 +54,7 @@ class Function:
     functions, which take arrays and Tensors alike, from inputs and outputs saved as
     they are.
 
-    A fused operation, whose rule calls a kernel, defines `composite(*inputs)` besides:
+    A fused operation, whose rule calls a kernel, also defines `composite(*inputs)`:
     the same function in primitives. It saves its inputs first and in order; its
     higher-order gradients are those of the composite.
 

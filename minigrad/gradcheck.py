@@ -60,7 +60,7 @@ def gradcheck(
 
     Every element of an input is checked, or random directions where there are many. The
     random generator is set back before each call of fn, so dropout can be checked too.
-    Checked besides: fn leaves its inputs alone, and two backward passes agree bit for bit.
+    Also checked: fn leaves its inputs alone, and two backward passes agree bit for bit.
 
     The error names the input, the index, both numbers, the operation, and what such a
     difference usually means.

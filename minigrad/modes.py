@@ -23,7 +23,7 @@ class State(threading.local):
         return before
 
     def set(self, value: Any) -> None:
-        """Change the value until the innermost open mode ends, or for good where none is open."""
+        """Change the value until the innermost open mode ends, or permanently if none is open."""
         self.value = value
         if self.open:
             self.open[-1] = self.open[-1][0], value

@@ -36,7 +36,7 @@ def _attention_backward(node, q, k, v) -> int:
 
 
 # Floating-point operations by the name of the operation: forward(node, inputs, output). What is not
-# listed does one an output element. An exponential, a root or a division counts as one.
+# listed does one operation per output element. An exponential, a root or a division counts as one.
 FORWARD_FLOPS = {
     "MatMul": lambda node, x, y: _product(x[0], x[1]),
     "Linear": lambda node, x, y: 2 * x[0].size * x[1].shape[0] + y.size * ((x[2] is not None) + bool(node.activation)),
@@ -200,7 +200,7 @@ class profile:
         return ordered
 
     def table(self, limit: int | None = None) -> str:
-        """The rows as text, columns aligned; with a limit, so many operations."""
+        """The rows as text, columns aligned; with a limit, at most that many operations."""
         *rows, outside = self.rows()
         lines = [[title for title, _, _ in COLUMNS]]
         for row in rows[:limit]:

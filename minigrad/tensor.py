@@ -1,7 +1,7 @@
 """Tensor: an array, its gradient, and the operation that made it.
 
-This file is the data structure. What a tensor can compute is written in ops/, one
-family a file, and attached to the class in methods.py; how gradients flow is in
+This file is the data structure. What a tensor can compute is written in ops/, each
+family in a file, and attached to the class in methods.py; how gradients flow is in
 engine.py.
 """
 
@@ -187,7 +187,7 @@ class Tensor(Methods):
         """The data as a numpy array (shared memory on the CPU); refuses where a gradient would be lost."""
         if self.requires_grad:
             raise RuntimeError(
-                "numpy() on a tensor that requires grad would cut the graph in silence; write .detach().numpy()"
+                "numpy() on a tensor that requires grad would cut the graph silently; write .detach().numpy()"
             )
         return to_numpy(self.array)
 

@@ -13,7 +13,7 @@ our kernels, one pool owns the cores:
   training step, short enough for whatever else needs the core. libgomp reads that from the
   environment when it is loaded. If it is already there (`import torch` or a numba kernel came
   first), we crowd it: it spins only briefly when it manages more threads than there are cores,
-  so we make it manage one more, which sleeps for ever.
+  so we make it manage one more, which sleeps forever.
 
 `configure` runs when minigrad is imported, `own_the_cores` when the first numba kernel is; the order
 of `import numpy`, `import numba`, `import torch` and `import minigrad` does not matter.

@@ -1,4 +1,4 @@
-"""models: language models and what surrounds them, from text to trained model and back to text.
+"""models: language models and everything around them, from text to trained model and back to text.
 
 from models import GPT, GPTConfig, TrainConfig, Trainer, generate, load
 model, tokenizer = load("runs/play")

@@ -6,4 +6,4 @@ class UserError(ValueError):
 
 
 class DataError(UserError):
-    """The data a user gave or asked for will not do, or cannot be had."""
+    """The data a user gave or asked for will not do, or are not available."""

@@ -128,7 +128,7 @@ class GPT(nn.Module):
         """Draw new initial values, GPT-2's: matrices normal with std INITIAL_STD, biases 0; gains stay at 1.
 
         What adds to the residual stream (the attention's out_proj, the MLP's project) starts smaller, by
-        1/√(its number of additions), two a block: the stream's variance then does not grow with the depth.
+        1/√(its number of additions), two per block: the stream's variance then does not grow with the depth.
         """
         residual_std = INITIAL_STD / math.sqrt(2 * self.config.num_layers)
         for name, parameter in self.named_parameters():

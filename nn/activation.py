@@ -1,7 +1,7 @@
 """Activations as Modules, for nn.Sequential. The functions: functional/activation.py, minigrad/ops/activation.py.
 
 inplace is PyTorch's and has no effect: the result is a new tensor, and the input keeps its values. The dim of Softmax
-is -1 where none is given; PyTorch's choice, which it has retired, depends on the number of dimensions.
+is -1 if none is given; PyTorch's choice, which it has retired, depends on the number of dimensions.
 """
 
 import minigrad as mg

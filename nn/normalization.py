@@ -80,7 +80,7 @@ class _BatchNorm(Module):
     track_running_stats  keep buffers running_mean (C,), running_var (C,), num_batches_tracked (), and use the first two
                          after eval(); without them evaluation, too, takes the batch's own
 
-    ValueError in training for a batch with one value a channel.
+    ValueError in training for a batch with one value per channel.
     """
 
     dims: tuple[int, ...]  # that an input may have

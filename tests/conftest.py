@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("MINIGRAD_STRICT", "1")  # a kernel that falls back in silence is a failure here
+os.environ.setdefault("MINIGRAD_STRICT", "1")  # a kernel that falls back silently is a failure here
 
 import importlib.util
 

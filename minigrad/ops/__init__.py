@@ -1,4 +1,4 @@
-"""The differentiable operations, one family a file.
+"""The differentiable operations, each family in a file.
 
 Every function takes arrays or Tensors: on Tensors it records itself for gradients,
 on plain arrays it just computes.

@@ -39,12 +39,12 @@ def hypot(x: Tensor, y: Tensor) -> Tensor:
 
 
 def frac(x: Tensor) -> Tensor:
-    """The part of x behind the point, with the sign of x: -1.25 gives -0.25."""
+    """The part of x after the decimal point, with the sign of x: -1.25 gives -0.25."""
     return Frac()(x)
 
 
 def trunc(x: Tensor) -> Tensor:
-    """x without the digits behind the point: the nearest integer towards 0; no gradient."""
+    """x without the digits after the decimal point: the nearest integer towards 0; no gradient."""
     array = unwrap(x)
     if array.dtype.kind not in FLOATING:
         return wrap(array.copy())

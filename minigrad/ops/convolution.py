@@ -60,7 +60,7 @@ def conv1d(
     weight   (filters, channels/groups, width), bias (filters,) or None
     padding  zeros put on both sides; "valid" is 0; "same" gives as many steps as x has (stride 1 only: for an
              odd number of zeros one more on the right)
-    groups   channels and filters are cut into so many parts, and each part of the filters sees its channels alone
+    groups   channels and filters are cut into this many parts, and each part of the filters sees its channels alone
 
     Returns (batch, filters, steps), steps = (time + 2·padding - dilation·(width - 1) - 1)//stride + 1.
     """

@@ -60,7 +60,7 @@ def conv2d(
     weight   (filters, channels/groups, rows, columns), bias (filters,) or None
     padding  zeros put on both sides; "valid" is 0; "same" gives as many windows as x has places (stride 1 only: for an
              odd number of zeros one more below and on the right)
-    groups   channels and filters are cut into so many parts, and each part of the filters sees its channels alone
+    groups   channels and filters are cut into this many parts, and each part of the filters sees its channels alone
 
     stride, padding and dilation are numbers or pairs, of height and of width. Returns (batch, filters, out_height,
     out_width), out = (size + 2·padding - dilation·(field - 1) - 1)//stride + 1. ValueError for shapes that do not fit,

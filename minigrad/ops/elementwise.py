@@ -355,7 +355,7 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
 def masked_fill(x: Tensor | Array, mask: TensorLike, value: Any) -> Tensor:
     """x with `value` where the mask is True (broadcast against x), in x's dtype.
 
-    value  a number or a 0-d tensor; an integer tensor takes a fraction without what is behind its point, as in PyTorch
+    value  a number or a 0-d tensor; an integer tensor takes the integer part of a fraction, as in PyTorch
 
     OverflowError for a number that x's dtype cannot hold; ValueError for a value with dimensions, for which there is
     where().

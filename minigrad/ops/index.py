@@ -309,12 +309,12 @@ def setitem(x: Tensor, index: AnyIndex, value: Data) -> None:
 def gather(x: Tensor | Array, dim: int, index: Tensor | Array) -> Tensor:
     """y[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and likewise for the other dims, as torch.gather.
 
-    index may be smaller than x away from dim, and longer along it. IndexError for an index below 0 or beyond x.
+    index may be smaller than x in the other dimensions, and longer along it. IndexError for an index below 0 or past x.
     """
     index, x_shape = unwrap(index), x.shape
     d = _scattered_dim("gather", x, dim, index)
     if any(i > n for j, (i, n) in enumerate(zip(index.shape, x_shape, strict=True)) if j != d):
-        raise ValueError(f"gather: index {index.shape} does not fit inside {x_shape} away from dim {d}")
+        raise ValueError(f"gather: index {index.shape} does not fit inside {x_shape} in the dimensions other than {d}")
     same_device("gather", x=x, index=index)
     _check_range(index, x_shape[d] if x_shape else 1, "gather")
     if x.ndim == 0:
@@ -325,7 +325,7 @@ def gather(x: Tensor | Array, dim: int, index: Tensor | Array) -> Tensor:
 def scatter_add(x: Tensor | Array, dim: int, index: Tensor | Array, src: Tensor | Array) -> Tensor:
     """x with src[i][j][k] added at x[index[i][j][k]][j][k] for dim 0, and likewise for the others.
 
-    index may be smaller than src, and than x away from dim. IndexError for an index below 0 or beyond x.
+    index may be smaller than src, and than x in the other dimensions. IndexError for an index below 0 or beyond x.
     """
     index = unwrap(index)
     d = _scattered_dim("scatter_add", x, dim, index)

@@ -186,7 +186,7 @@ def _sum_away(letters, x, keep):
 def _contract(left, x, right, y, later):
     """Two operands into one by a batched matrix product over their common letters that nothing needs later.
 
-    left, right  lists of letters, one a dimension of x and of y
+    left, right  lists of letters, one per dimension of x and of y
     later        the set of letters that the output or an operand still to come has
 
     Returns the result's letters and the result. A letter that only one operand has and nothing needs later is

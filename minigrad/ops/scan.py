@@ -49,7 +49,7 @@ class CumProd(Function):
 
 
 class Prod(Function):
-    """y = Π x along dim;  dx_i = g·(Π_{j<i} x_j)·(Π_{j>i} x_j), what stands on each side of x_i: exact with zeros."""
+    """y = Π x along dim;  dx_i = g·(Π_{j<i} x_j)·(Π_{j>i} x_j), the products on each side of x_i: exact with zeros."""
 
     def __init__(self, dim: int):
         self.dim = dim

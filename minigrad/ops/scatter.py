@@ -1,4 +1,4 @@
-"""Placing and picking at positions that a tensor names: scatter, index_add, masked_select and their like."""
+"""Placing and picking at positions that a tensor names: scatter, index_add, masked_select and others."""
 
 import math
 from typing import Any
@@ -38,7 +38,7 @@ def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: float
     elif not isinstance(src, Tensor):
         src = unwrap(x).dtype.type(src)
     if index.ndim != x.ndim or any(i > n for j, (i, n) in enumerate(zip(index.shape, x.shape, strict=True)) if j != d):
-        raise ValueError(f"scatter: index {index.shape} does not fit inside {x.shape} away from dim {d}")
+        raise ValueError(f"scatter: index {index.shape} does not fit inside {x.shape} in the dimensions other than {d}")
     _check_range(index, x.shape[d] if x.ndim else 1, "scatter")
     if x.ndim == 0:
         return reshape(SetItem(Index(None, (index.reshape(1),)))(reshape(x, 1), src), ())

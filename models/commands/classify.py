@@ -28,8 +28,8 @@ def classify(directory: Path, text: str, /, json: bool = False) -> None:
 
     Args:
         directory: A checkpoint, as `minigrad train classifier` makes them.
-        text: The text itself, or a UTF-8 text file with one text a line.
-        json: Print one JSON object a text, with all probabilities.
+        text: The text itself, or a UTF-8 text file with one text per line.
+        json: Print one JSON object per text, with all probabilities.
     """
     checkpoint = load_checkpoint(directory, "classifier", with_optimizer=False)
     texts = _texts(text)
@@ -56,5 +56,5 @@ def _texts(given: str) -> list[str]:
     lines = read_text(path, minimum_characters=1).rstrip("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise UserError(f"{path}, line {number} is empty: a file to classify has one text a line")
+            raise UserError(f"{path}, line {number} is empty: a file to classify has one text per line")
     return lines

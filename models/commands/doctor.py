@@ -19,7 +19,7 @@ from minigrad.cache import cache_directory
 
 PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "matplotlib", "regex", "rich", "tyro")
 FEATURES = ("sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni", "neon", "sve")
-CALM = 2.0  # two thread pools in turn take at most so many times their time alone
+CALM = 2.0  # two thread pools in turn take at most this many times their time alone
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -170,7 +170,7 @@ def advice(report: dict) -> list[str]:
 
 
 def gpu_advice(gpu: dict, versions: dict) -> list[str]:
-    """What stands between this machine and computing on its GPU."""
+    """What keeps this machine from computing on its GPU, and what to do."""
     extra = "cuda12" if (gpu["driver's CUDA"] or "13").startswith("12") else "cuda13"
     install = f"in your clone, {sys.executable} -m pip install -e '.[{extra}]'"
     if gpu["driver"] is None and gpu["device"] is None:

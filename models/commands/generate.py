@@ -45,7 +45,7 @@ def write(
         prompt: What the text begins with.
         max_tokens: The most tokens to write.
         temperature: Below 1 safer, above 1 wilder; 0: always the likeliest token.
-        top_k: Choose among so many of the likeliest tokens only.
+        top_k: Choose among this many of the likeliest tokens only.
         top_p: Choose among the fewest tokens that hold this much probability only.
         repetition_penalty: Above 1: what has occurred before becomes less likely.
         stop: Strings that end the text; they are not written.

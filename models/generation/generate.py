@@ -27,7 +27,7 @@ from models.text.tokenizer import StreamDecoder, Tokenizer
 def generate(model: LanguageModel, tokenizer: Tokenizer, prompt: str = "", **options: Any) -> Iterator[str]:
     """How the model goes on after the prompt, in pieces as they come: whole characters, without the prompt.
 
-    max_tokens          stop after so many tokens (200)
+    max_tokens          stop after this many tokens (200)
     stop                a string, or several, that ends the text and is not part of it; also ends at `<eos>`
     seed                repeats a text; None for another one each time (None)
     use_cache           keep keys and values of earlier tokens instead of computing them again (True)

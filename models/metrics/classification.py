@@ -17,7 +17,7 @@ AVERAGES = (None, "micro", "macro", "weighted")
 
 
 class Scores(NamedTuple):
-    """Numbers, or one a label where no average was taken; support is the number of targets."""
+    """Numbers, or one per label where no average was taken; support is the number of targets."""
 
     precision: float | np.ndarray
     recall: float | np.ndarray
@@ -43,7 +43,7 @@ def precision_recall_f1(
 
     targets, predictions  labels (examples,), strings or numbers; or zeros and ones (examples, labels)
     average               "macro": the mean over labels; "weighted": by the number of targets of each; "micro":
-                          from TP, FP and FN summed over the labels; None: one number a label
+                          from TP, FP and FN summed over the labels; None: one number per label
     labels                which, and in which order; by default all that occur, sorted. For matrices columns
     zero_division         what 0/0 is, 0 by default: precision of a label that nothing was given, recall of one that
                           nothing has, F1 of one that is neither. NaN leaves such a label out of the average

@@ -12,7 +12,7 @@ from models.metrics.references import paired
 
 
 def perplexity(losses: ArrayLike, counts: ArrayLike | None = None) -> float:
-    """e^(mean loss of a token): as unsure as if the model chose among so many tokens.
+    """e^(mean loss of a token): as unsure as if the model chose among that many tokens.
 
     losses  cross-entropies in nats, of one token each, or means over counts tokens
     counts  how many tokens each loss stands for, 1 by default

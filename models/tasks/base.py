@@ -170,7 +170,7 @@ def prepare(task: Task, name: str, sections: Sections, checkpoint: Checkpoint | 
     name      the architecture's, as in models/registry.py
     sections  all settings, {"run", "model", "training"}; see settings.read_settings
 
-    Raises UserError or DataError for data that cannot be had or have changed, and for a missing GPU.
+    Raises UserError or DataError for data that are not available or have changed, and for a missing GPU.
     """
     run, training = sections["run"], sections["training"]
     device = use_device(run)

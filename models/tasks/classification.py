@@ -44,7 +44,7 @@ class ClassifierRun(RunOptions):
     label_column: str = "label"
     """The file's column of labels."""
     label_separator: str | None = None
-    """What stands between the labels of one text, such as "|"; a text may then have several, or none."""
+    """The text between the labels of one example, such as "|"; a text may then have several, or none."""
     split_seed: int = 0
     """Of the division into training, validation and test texts, where the data set has none of its own."""
 

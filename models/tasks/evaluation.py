@@ -19,7 +19,7 @@ class Evaluation:
     """A model's prediction of a text, every token but the first exactly once.
 
     loss                mean cross-entropy of a token, in nats
-    perplexity          e^loss: as unsure as if it chose among so many tokens
+    perplexity          e^loss: as unsure as if it chose among that many tokens
     bits_per_character  the text compressed by the model; to be compared between tokenizers, unlike the others
     bits_per_byte       the same for a byte of UTF-8
     tokens              how many were predicted

@@ -34,7 +34,7 @@ class RunOptions:
     config: Path | None = None
     """A TOML file of settings, named like the flags with _ for -."""
     log: Path | None = None
-    """JSON Lines file with one object a step; OUT/log.jsonl if not given."""
+    """JSON Lines file with one object per step; OUT/log.jsonl if not given."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto: the GPU if there is one."""
     threads: int = 0

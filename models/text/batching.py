@@ -205,7 +205,7 @@ def _inputs_and_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _restore(state: dict, tokens: int, put: Callable[[dict], None]) -> None:
-    """Put a saved position back, if it is one in a text of so many tokens."""
+    """Put a saved position back, if it is one in a text of that many tokens."""
     try:
         if state["tokens"] == tokens:
             put(state)

@@ -1,4 +1,4 @@
-"""Training: the loop and what surrounds it.
+"""Training: the loop and everything around it.
 
 loop.py            what every training shares; read this first
 stepper.py         what a loop asks of the thing that it trains

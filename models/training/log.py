@@ -13,7 +13,7 @@ from models.errors import UserError
 
 
 class JsonLog:
-    """Appends one JSON object a line.
+    """Appends one JSON object per line.
 
     A run that resumes from step n passes `after_step=n`: what an interrupted run logged beyond its last
     checkpoint is cut off, since those steps are about to be made again. Without it the file starts empty.

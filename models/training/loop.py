@@ -181,7 +181,7 @@ class Loop:
             self.early_stopping.load_state_dict(state["early_stopping"], checkpoint.best_weights)
 
     def _advance(self) -> Step:
-        """The next step. A loss that is no number ends the run before a checkpoint can hold what came of it."""
+        """The next step. A loss that is NaN or infinite ends the run before a checkpoint can hold its effect."""
         try:
             made = self.stepper.advance(self.step)
             if not math.isfinite(made.loss):
@@ -195,7 +195,7 @@ class Loop:
         return self.early_stopping is not None and self.early_stopping.is_over
 
     def _due(self, every: int) -> bool:
-        """Whether what is done every so many steps, and at the end, is to be done after this one."""
+        """Whether something done every `every` steps, and at the end, is due after this one."""
         return every > 0 and (self.step % every == 0 or self.step == self.steps)
 
     def _undisturbed(self, function: Callable[[], str]) -> str:

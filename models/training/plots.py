@@ -92,7 +92,7 @@ def running_mean(values: list[float]) -> np.ndarray:
 
 
 def plot_hidden_units(model: Any, tokenizer: Tokenizer, text: str, path: str | os.PathLike, units: int = 24) -> Path:
-    """Draw what a recurrent model's last layer remembers while it reads a text: a column a token, a row a unit.
+    """Draw what a recurrent model's last layer remembers while it reads: a column for each token, a row for each unit.
 
     Of all units those are shown that hold a value longest (whose neighbours in time are most alike), the
     slowest at the top; h goes from -1 to 1.

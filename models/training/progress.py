@@ -9,7 +9,7 @@ PLAIN_EVERY = 10.0  # seconds between plain lines
 
 
 class Progress(Protocol):
-    """What a loop tells of itself: each step, and a message now and then. A context manager."""
+    """What a loop reports: each step, and a message now and then. A context manager."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: Any) -> None: ...

@@ -31,7 +31,7 @@ class TrainConfig:
     grad_clip: float = 1.0
     """Largest norm of all gradients together; 0: no limit."""
     gradient_accumulation: int = 1
-    """Batches whose gradients make one step: the effect of a batch so many times larger, in the memory of one."""
+    """Batches whose gradients make one step: the effect of a batch this many times larger, in the memory of one."""
     eval_every: int = 250
     """Steps between evaluations on the validation text; 0: never."""
     eval_batches: int = 40

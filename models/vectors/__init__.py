@@ -1,4 +1,4 @@
-"""Word vectors: what stands around models/word2vec.py and models/glove.py.
+"""Word vectors: everything around models/word2vec.py and models/glove.py.
 
 vocabulary.py     words by frequency, and a text as sentences of their ids; phrases.py joins word pairs
 draws.py          what word2vec draws at random; hogwild.py learns from it on all threads

@@ -50,7 +50,7 @@ def fit_cells(
     weight, context_weight, bias, context_bias, sums, context_sums, bias_sums, context_bias_sums,
     rows, columns, logs, weights, learning_rate,
 ):  # fmt: skip
-    """A step for each cell, PART cells a thread at a time; the summed loss of each part."""
+    """A step for each cell, PART cells per thread at a time; the summed loss of each part."""
     parts = (len(rows) + PART - 1) // PART
     losses = np.zeros(parts)
     for part in prange(parts):

@@ -11,7 +11,7 @@ from models.vectors.word_vectors import METHODS, WordVectors
 
 SIMILARITIES = ("wordsim353", "simlex999")
 ANALOGIES = "questions-words"
-FREQUENT = 30_000  # analogies are answered among so many words, the most frequent, as the C program does
+FREQUENT = 30_000  # analogies are answered among this many words, the most frequent, as the C program does
 
 
 class Similarity(NamedTuple):

@@ -83,7 +83,7 @@ def _header(line: bytes) -> tuple[int, int] | None:
 
 
 def _is_binary(rest: bytes, dimensions: int) -> bool:
-    """Whether what follows the header is not a line of text with so many numbers."""
+    """Whether what follows the header is not a line of text with that many numbers."""
     fields = rest.partition(b"\n")[0].decode("utf-8", "replace").rstrip().rsplit(" ", dimensions)
     try:
         return len([float(field) for field in fields[1:]]) != dimensions
@@ -108,7 +108,7 @@ def _from_binary(data: bytes, words: int, dimensions: int) -> WordVectors:
             word = data[at:space].lstrip(b"\n").decode("utf-8")
         except UnicodeDecodeError:
             raise DataError(
-                f"word {number:,} is not UTF-8: the file is damaged, or has other than {dimensions} numbers a word"
+                f"word {number:,} is not UTF-8: the file is damaged, or does not have {dimensions} numbers per word"
             ) from None
         rows.setdefault(word, np.frombuffer(data, "<f4", dimensions, space + 1))
         at = space + 1 + width

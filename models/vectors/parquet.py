@@ -21,7 +21,7 @@ def read_strings(data: bytes) -> list[str]:
         footer = len(data) - 8 - struct.unpack("<i", data[-8:-4])[0]
         return _column(data, _Thrift(data, footer).struct())
     except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
-        raise DataError(f"a damaged Parquet file, or one of a kind that is not read here: {error!r}") from None
+        raise DataError(f"a damaged Parquet file, or one with features that are not read here: {error!r}") from None
 
 
 def _column(data: bytes, footer: dict) -> list[str]:
@@ -67,7 +67,7 @@ def _plain(page: bytes, count: int) -> list[str]:
 
 
 def _numbers(page: bytes, width: int, count: int) -> list[int]:
-    """Numbers of so many bits: runs of one number, and groups of eight packed side by side."""
+    """Numbers of a given width in bits: runs of one number, and groups of eight packed side by side."""
     numbers: list[int] = []
     at = 0
     while len(numbers) < count:

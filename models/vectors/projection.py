@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from models.errors import UserError
 
-EXAGGERATION, EXAGGERATED = 12.0, 250  # attraction is this much stronger at first, for so many steps
+EXAGGERATION, EXAGGERATED = 12.0, 250  # attraction is this much stronger at first, for this many steps
 MOMENTUM, LATER_MOMENTUM = 0.5, 0.8
 
 
@@ -30,7 +30,7 @@ def tsne(points: ArrayLike, perplexity: float = 30.0, steps: int = 750, seed: in
 
     perplexity  about how many neighbours each point has; less where there are few points
 
-    Exact, so it takes n² memory and time a step. The learning rate is n/48, at least 50 (after Belkina et al. 2019).
+    Exact, so it takes n² memory and time per step. The learning rate is n/48, at least 50 (after Belkina et al. 2019).
     """
     points = np.asarray(points, np.float64)
     n = len(points)

@@ -64,7 +64,7 @@ def batch_norm(
               with Bessel's correction. Otherwise they are the running ones.
     weight, bias  (channels,) or None
 
-    Half precision is computed in float32. ValueError for a batch of one value a channel in training, and for
+    Half precision is computed in float32. ValueError for a batch of one value per channel in training, and for
     parameters of other shapes.
     """
     if input.ndim < 2:
@@ -121,7 +121,7 @@ def group_norm(
     """Mean 0 and variance 1 over each of num_groups groups of channels of each sample; then ·weight + bias.
 
     input (batch, channels, ...), weight and bias (channels,) or None. Wu & He 2018, eq. 1-3. ValueError if the groups
-    do not divide the channels, and for one value a group in all.
+    do not divide the channels, and for one value per group in all.
     """
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
         raise ValueError(
@@ -140,11 +140,11 @@ def group_norm(
 def instance_norm(input: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """Mean 0 and variance 1 over each channel of each sample of input (batch, channels, ...); then ·weight + bias.
 
-    Ulyanov, Vedaldi & Lempitsky 2016. ValueError for one value a channel.
+    Ulyanov, Vedaldi & Lempitsky 2016. ValueError for one value per channel.
     """
     if input.ndim < 3 or math.prod(input.shape[2:]) == 1:
         raise ValueError(
-            f"instance_norm: input {input.shape}; expected (batch, channels, ...) with two values a channel"
+            f"instance_norm: input {input.shape}; expected (batch, channels, ...) with two values per channel"
         )
     batch, channels = input.shape[:2]
     flat = ops.reshape(input, batch, channels, math.prod(input.shape[2:]))

@@ -76,7 +76,7 @@ def pad_packed_sequence(
 ) -> tuple[Tensor, Tensor]:
     """(padded, lengths): the inverse, (time, batch, ...) or (batch, time, ...) with padding_value behind each sequence.
 
-    total_length  pad to so many steps, no less than the longest has
+    total_length  pad to this many steps, no fewer than the longest has
     """
     sizes = unwrap(sequence.batch_sizes)
     time, batch, count = len(sizes), int(sizes[0]), sequence.data.shape[0]

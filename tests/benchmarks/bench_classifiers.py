@@ -4,7 +4,7 @@
 
 The texts are random ids, their lengths as those of Reuters news (a median of 67 words, cut at 256), in batches of
 like length, as the trainer makes them. A step takes one batch: forward, cross-entropy, backward, clip to norm 1,
-AdamW, zero_grad. PyTorch's TextCNN is spared the masking of windows behind a text's end, which ours has.
+AdamW, zero_grad. PyTorch's TextCNN is spared the masking of windows past a text's end, which ours has.
 """
 
 import importlib

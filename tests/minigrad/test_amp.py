@@ -166,7 +166,7 @@ def gradients(dtype, device="cpu"):
 
 
 def agree(ours, expected, tolerance):
-    """Each gradient by its direction and length, which rounding disturbs little."""
+    """The direction and length of each gradient agree, which rounding disturbs little."""
     for name in expected:
         difference = np.linalg.norm(ours[name] - expected[name])
         assert difference <= tolerance * np.linalg.norm(expected[name]) + 1e-7, name

@@ -343,7 +343,7 @@ def test_the_tutorials_update():
     w.data[0] = 7.0
     assert w.tolist() == [7, 2, 2]
     assert w.is_leaf
-    with pytest.raises(RuntimeError, match=r"would cut the graph in silence; write \.detach\(\)"):
+    with pytest.raises(RuntimeError, match=r"would cut the graph silently; write \.detach\(\)"):
         w.data -= w * 2.0
     with pytest.raises(ValueError, match="broadcast"):
         w.data -= mg.ones(2, 3)

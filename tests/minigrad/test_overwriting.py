@@ -1,4 +1,4 @@
-"""x.exp_() and its like: the values of the function, in the same memory, with its gradient; random numbers written."""
+"""x.exp_() and similar methods: the function's values in the same memory, with its gradient; random numbers."""
 
 import inspect
 

@@ -108,7 +108,7 @@ def test_a_step_copies_the_batch_in_and_the_losses_out(accumulation, tmp_path):
 
 
 class EagerGraph:
-    """A CudaGraph that does the work anew: on the stand-in, which cannot record. It allows what recording allows."""
+    """A CudaGraph that does the work again: on the stand-in, which cannot record. It allows what recording allows."""
 
     def __init__(self, function):
         self.function, self.stream = function, fake_cupy.cuda.Stream()

@@ -157,7 +157,7 @@ class Crash(Silence):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_resumed_equals_unbroken(cell, tmp_path):
-    """Bit for bit, the carried state included: stopped in the middle of a stream, and again behind its end."""
+    """Bit for bit, the carried state included: stopped in the middle of a stream, and again past its end."""
     config = TrainConfig(steps=40, batch_size=3, warmup_steps=4, eval_every=10, save_every=7, seed=7)
     for directory, stops in (("whole", ()), ("broken", (5, 24))):
         trainer = _trainer(small(cell=cell, dropout=0.2), tmp_path / directory, config)

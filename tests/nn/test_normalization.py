@@ -89,7 +89,7 @@ def test_group_norm_lies_between_layer_norm_and_instance_norm():
         (lambda: nn.GroupNorm(0, 3), ValueError, "num_groups=0"),
         (lambda: nn.GroupNorm(3, 3)(mg.zeros(1, 3)), ValueError, "one value for each group"),
         (lambda: nn.GroupNorm(1, 3)(mg.zeros(2, 4)), ValueError, r"expected \(batch, 3, ...\)"),
-        (lambda: nn.InstanceNorm1d(3)(mg.zeros(2, 3, 1)), ValueError, "two values a channel"),
+        (lambda: nn.InstanceNorm1d(3)(mg.zeros(2, 3, 1)), ValueError, "two values per channel"),
         (lambda: nn.InstanceNorm1d(3)(mg.zeros(2, 4, 5)), ValueError, "3 channels"),
         (lambda: nn.InstanceNorm1d(3, track_running_stats=True), ValueError, "not offered"),
     ],

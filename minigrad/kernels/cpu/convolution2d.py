@@ -177,7 +177,7 @@ def multiply_runs(typingctx, rows, depth, a, a_at, x, x_at, offsets, c, c_at, c_
 
 
 def _runs_function(module, rows):
-    """multiply_runs for so many rows, as a function of its own."""
+    """multiply_runs for a number of rows, as a function of its own."""
     integer, pointer = ir.IntType(64), ir.FloatType().as_pointer()
     function_type = ir.FunctionType(ir.VoidType(), [integer, pointer, pointer, integer.as_pointer(), pointer, integer])
     function = cgutils.get_or_insert_function(module, function_type, f"minigrad_multiply_runs_{rows}")

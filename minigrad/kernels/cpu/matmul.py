@@ -6,7 +6,7 @@ Loops as in Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplicat
     for a block of columns                   # L3: the block of B, (depth, columns), shared by all threads
         for a stretch of the inner dimension
             pack the block of B
-            for a block of rows              # L2: the block of A, (rows, depth), one a thread
+            for a block of rows              # L2: the block of A, (rows, depth), one per thread
                 pack the block of A
                 for a panel of B             # L1: (depth, COLUMNS)
                     for a panel of A         # registers: the (ROWS, COLUMNS) tile of micro_kernel.py
@@ -210,4 +210,4 @@ def _multiply(a, b, c, packed_a, packed_b, edge, group, block_rows, block_column
 
 
 _multiply.compile((_operand, _operand, _flat, _flat, _flat, _flat, int64, int64, int64))
-_multiply.disable_compile()  # other layouts are converted to these types, not compiled anew
+_multiply.disable_compile()  # other layouts are converted to these types, not compiled again

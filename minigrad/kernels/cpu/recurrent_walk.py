@@ -35,7 +35,7 @@ class Walk(NamedTuple):
 
     multiply  the address of _multiply_panels
     panels    the recurrent weight, packed; from panels_of
-    sizes     how many rows a step has
+    sizes     the number of rows of each step
     starts    the first row of each step
     bounds    thread k takes sequences bounds[k] to bounds[k + 1] - 1
     reverse   from each sequence's last step to its first

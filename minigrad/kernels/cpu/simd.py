@@ -1,8 +1,8 @@
 """Elementary functions for float32 that LLVM can vectorise.
 
-numba hands `math.exp` and its like to the C library, one number at a time. The
+numba hands `math.exp` and similar functions to the C library, one number at a time. The
 functions below are plain arithmetic without branches, so a loop that calls them
-turns into vector instructions: about 0.3 ns a number instead of 2.3 for exp.
+turns into vector instructions: about 0.3 ns per number instead of 2.3 for exp.
 
 Inside a kernel:
 
@@ -20,7 +20,7 @@ and no NaN.
 
 A loop vectorises if it runs from 0 to the size of a one-dimensional array. From any
 other start numba allows for a negative index, which counts from the end, and LLVM
-gives up: pass a slice to a function instead. To see what came of a loop, look for
+gives up: pass a slice to a function instead. To see what a loop became, look for
 `ymm` or `zmm` in `kernel.inspect_asm()`.
 """
 

@@ -1,5 +1,5 @@
-// Activations number by number. Memory bounds them: forward moves 8 bytes a number, backward 12, and the arithmetic
-// hides behind that. So every thread takes four numbers, 16 bytes an access.
+// Activations number by number. Memory bounds them: forward moves 8 bytes per number, backward 12, and the arithmetic
+// hides behind that. So every thread takes four numbers, 16 bytes per access.
 
 #include "activation.cuh"
 

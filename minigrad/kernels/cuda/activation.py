@@ -4,7 +4,7 @@ import numpy as np
 
 from minigrad.kernels.cuda.loader import empty, load, prepared
 
-THREADS, EACH = 256, 4  # numbers a thread
+THREADS, EACH = 256, 4  # numbers per thread
 GELU = {"none": "gelu", "tanh": "gelu_tanh"}
 
 

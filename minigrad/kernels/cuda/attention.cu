@@ -1,12 +1,12 @@
 // Scaled dot-product attention in float: out = softmax(q kᵀ scale + mask) v. Two steps of a ladder that
 // attention_half.cu goes on with, and the gradients:
 //
-//   1 attention_naive      a block a query; its scores are in shared memory, every key is read for every query
+//   1 attention_naive      one block per query; its scores are in shared memory, every key is read for every query
 //   2 attention_tiled      a block QUERIES queries, which pass over the keys KEYS at a time with a running maximum and
 //                          sum (Dao, "FlashAttention-2", 2023, algorithm 1): no matrix of scores, and a key is read
-//                          once for QUERIES queries. The products are in registers, 4 x 4 of them a thread.
+//                          once for QUERIES queries. The products are in registers, 4 x 4 of them per thread.
 //
-// Arithmetic bounds step 2: 4 query_time key_time head_dim operations a head, half of them if causal.
+// Arithmetic bounds step 2: 4 query_time key_time head_dim operations per head, half of them if causal.
 //
 //   attention_delta, attention_dkdv, attention_dq   the gradients (algorithm 2): probabilities are found again from
 //       lse; a block owns either keys or queries and passes over the others, so no sum needs an atomic addition, and
@@ -202,8 +202,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 
 // --- gradients ---------------------------------------------------------------------------------------------------
 
-// delta = rowsum(grad * out), which is rowsum(P * dP). A warp a row of value_dim numbers; the rows of all heads are
-// numbered one after the other, query_time of them a head, and delta is contiguous.
+// delta = rowsum(grad * out), which is rowsum(P * dP). One warp per row of value_dim numbers; the rows of all heads are
+// numbered one after the other, query_time of them per head, and delta is contiguous.
 extern "C" __global__ void attention_delta(Problem p, const float *grad, const float *out, float *delta, int rows) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;  // the whole warp

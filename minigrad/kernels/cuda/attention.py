@@ -15,7 +15,7 @@ from minigrad.kernels.cuda.loader import Module, address, empty, load
 from minigrad.kernels.reference import attention as reference
 
 THREADS, WARPS = 128, 4
-DECODING = 4, 256  # at most so many queries, at least so many keys
+DECODING = 4, 256  # at most this many queries, at least this many keys
 SPLITS, KEYS_A_SPLIT = 2048, 32  # the warps that fill a GPU; the fewest keys of one
 HALF_WIDTHS = (32, 64, 80, 96, 128)
 

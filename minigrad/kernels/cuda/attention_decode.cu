@@ -31,7 +31,7 @@ __device__ __forceinline__ void load_row(float (&row)[EACH], const NUMBER *from,
     }
 }
 
-// A warp a row of lse and one part of its keys. `parts` (rows, count, HEAD_DIM + 2): the values weighted by
+// One warp per row of lse and one part of its keys. `parts` (rows, count, HEAD_DIM + 2): the values weighted by
 // e^(score - maximum), the maximum, the sum. The grid is (rows, blocks of warps).
 extern "C" __global__ void attention_parts(Problem p, const NUMBER *q, const NUMBER *k, const NUMBER *v,
                                            const unsigned char *allowed, const float *bias,
@@ -85,7 +85,7 @@ extern "C" __global__ void attention_parts(Problem p, const NUMBER *q, const NUM
     if (lane == 0) parts[HEAD_DIM] = maximum, parts[HEAD_DIM + 1] = sum;
 }
 
-// The parts of a row become its result. A warp a row.
+// The parts of a row become its result. One warp per row.
 extern "C" __global__ void attention_join(Problem p, const float *parts, NUMBER *out, float *lse, int rows, int count) {
     int lane = threadIdx.x % 32, row = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
     if (row >= rows) return;  // the whole warp

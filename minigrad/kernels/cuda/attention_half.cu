@@ -6,7 +6,7 @@
 //
 //   attention_delta, attention_dkdv, attention_dq   the gradients, with either keys or queries in place: no atomics
 //
-// Tensor cores bound them: 4 query_time key_time head_dim operations a head forward and 14 backward, half if causal.
+// Tensor cores bound them: 4 query_time key_time head_dim operations per head forward and 14 backward, half if causal.
 // NUMBER is bf16 or fp16; sums and the softmax are in float. HEAD_DIM is a multiple of 16 and no less than head_dim and
 // value_dim, which are multiples of 8, as are all strides: rows are copied 16 bytes at a time.
 //
@@ -29,7 +29,7 @@
 #define NUMBER bf16
 #endif
 
-constexpr int THREADS = 128, OWNED = 64;  // rows that stay with a block: queries or keys, 16 a warp
+constexpr int THREADS = 128, OWNED = 64;  // rows that stay with a block: queries or keys, 16 per warp
 constexpr int KEYS = 64;                  // that pass by, forward
 constexpr int PASSING = HEAD_DIM > 64 ? 32 : 64;  // rows that pass by, backward: fewer where rows are long
 constexpr int PITCH = HEAD_DIM + 8;  // of rows in shared memory: the 8 rows of an ldmatrix lie in different banks
@@ -215,7 +215,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 
 // --- gradients ---------------------------------------------------------------------------------------------------
 
-// delta = rowsum(grad * out). A warp a row.
+// delta = rowsum(grad * out). One warp per row.
 extern "C" __global__ void attention_delta(Problem p, const NUMBER *grad, const NUMBER *out, float *delta, int rows) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
     if (row >= rows) return;  // the whole warp

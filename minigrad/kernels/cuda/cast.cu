@@ -1,4 +1,4 @@
-// Between float and the 16-bit floats, rounded to the nearest. Memory bounds it: 6 bytes a number.
+// Between float and the 16-bit floats, rounded to the nearest. Memory bounds it: 6 bytes per number.
 //
 // compile: FROM=float TO=bf16
 // compile: FROM=float TO=fp16

@@ -1,4 +1,4 @@
-// Cross-entropy of logits x (rows, n) against one target class a row, a block of whole warps a row.
+// Cross-entropy of logits x (rows, n) against one target class per row, one block of whole warps per row.
 //
 // Forward reads the logits once (twice with label smoothing) and backward reads and writes them once: with a
 // vocabulary of 50,257 they are the largest arrays of a training step. Probabilities are never stored; backward

@@ -1,4 +1,4 @@
-// y = x / (1 - p) or, with probability p, 0. Memory bounds it, 8 bytes a number: no mask is read or written, since
+// y = x / (1 - p) or, with probability p, 0. Memory bounds it, 8 bytes per number: no mask is read or written, since
 // backward asks the generator again.
 
 #include "dropout.cuh"

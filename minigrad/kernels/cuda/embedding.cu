@@ -1,16 +1,16 @@
 // Rows of a table picked by ids, and the gradient that adds them back.
 //
-// Memory bounds both: forward reads and writes 4 bytes a number; backward reads the gradients once and reads and
+// Memory bounds both: forward reads and writes 4 bytes per number; backward reads the gradients once and reads and
 // writes the table's rows that occur. Backward uses no atomic addition of floats, whose order would change from run
 // to run. The first token with an id does the work of all tokens with that id, in the order of the tokens:
 //
 //   1 first_tokens        the first token of each id, by an atomic minimum of integers: the same in any order
-//   2 embedding_backward  a warp a token and 128 columns; one that is not the first of its id ends at once, the first
+//   2 embedding_backward  one warp per token and 128 columns; one that is not the first of its id ends, the first
 //                         looks for the others, 32 ids a load
 
 #include "common.cuh"
 
-constexpr int COLUMNS = 128;  // a warp's, four a lane
+constexpr int COLUMNS = 128;  // a warp's, four per lane
 
 __device__ __forceinline__ float4 load_columns(const float *row, int column, int dim) {
     if (dim % 4 == 0) return column < dim ? load4(row + column) : make_float4(0, 0, 0, 0);
@@ -29,7 +29,7 @@ __device__ __forceinline__ void store_columns(float *row, int column, int dim, f
     if (column + 3 < dim) row[column + 3] = v.w;
 }
 
-// A warp a token. An id that has no row gives NaN.
+// One warp per token. An id that has no row gives NaN.
 extern "C" __global__ void embedding(const float *weight, const long long *ids, float *out, int tokens, int vocabulary,
                                      int dim) {
     int token = (blockIdx.x * blockDim.x + threadIdx.x) / 32;

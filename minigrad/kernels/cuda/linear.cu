@@ -3,7 +3,7 @@
 // and the sums of h's columns, which are the bias's gradient. (Forward needs no kernel of its own: bias and activation
 // are the epilogue of the product.) `before` is null without an activation, h too, then h is grad.
 //
-// A block sums ROWS rows of 32 columns: its 8 warps take every eighth row, 32 neighbouring columns a load. Its sums are
+// A block sums ROWS rows of 32 columns: its 8 warps take every eighth row, 32 neighbours per load. Its sums are
 // one row of `parts`, which add_parts of normalization.cu adds up, always in the same order.
 //
 // compile: TYPE=float

@@ -5,7 +5,7 @@
 // be limited by arithmetic alone. It is, if every number loaded is used often enough before it is loaded again;
 // each step below loads from a slower memory less often. "Intensity" is multiply-adds for each number loaded.
 //
-//   1 matmul_naive          a thread an element of c; neighbouring threads read other rows of a
+//   1 matmul_naive          one thread per element of c; neighbouring threads read other rows of a
 //   2 matmul_coalesced      the same, but neighbouring threads read neighbouring columns of b
 //   3 matmul_shared         a block loads a tile of a and of b once for all its threads
 //   4 matmul_tile_1d        a thread computes a column of 8 elements
@@ -88,7 +88,7 @@ __device__ __forceinline__ void load_tile(float (&tile)[ROWS][COLUMNS], const fl
     }
 }
 
-// --- 4: a column of elements a thread ----------------------------------------------------------------------------
+// --- 4: a column of elements per thread --------------------------------------------------------------------------
 // Blocks of 512 threads compute 64 x 64 elements, a thread 8 of one column. A number of b is read from shared memory
 // once for 8 multiply-adds; with those of a that is 9 reads for 8 multiply-adds where there were 16. Global intensity
 // 32. Shared memory is still the limit: of a and the sums, only the sums stay in registers.
@@ -120,7 +120,7 @@ extern "C" __global__ void __launch_bounds__(512, 2)
     }
 }
 
-// --- 5: a square of elements a thread ----------------------------------------------------------------------------
+// --- 5: a square of elements per thread --------------------------------------------------------------------------
 // Blocks of 256 threads compute 128 x 128 elements, a thread 8 x 8 of them: for each step along k it reads 8 numbers of
 // a and 8 of b from shared memory into registers and does 64 multiply-adds with them, 4 for each read. Global intensity
 // 64. Arithmetic is now the larger part; what remains is the number of instructions (each read moves 4 bytes, and could

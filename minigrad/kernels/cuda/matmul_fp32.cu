@@ -1,7 +1,7 @@
 // The matrix product in float32, steps 6 and 7 of the ladder that starts in matmul.cu: what is left to do once a thread
 // computes 8 x 8 elements.
 //
-//   6 matmul_vectorised   16 bytes a load, global and shared
+//   6 matmul_vectorised   16 bytes per load, global and shared
 //   7 matmul_warp_tile    warps compute rectangles, free of bank conflicts, while the next tiles are on their way
 //
 // Which axis of an operand is contiguous is a constant:
@@ -163,7 +163,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 // Each warp computes 32 x 64 elements. Its lanes stand 4 high and 8 wide, and a lane's 8 x 8 elements are four pieces
 // of 4 x 4, 16 rows and 32 columns apart: what the lanes read of b at once is 128 neighbouring bytes, and of a 64.
 // Lanes are numbered in pairs down (i and i + 1 read the same of b, i and i + 2 the same of a), which lets the hardware
-// serve a whole load of 16 bytes a lane in two turns instead of four.
+// serve a whole load of 16 bytes per lane in two turns instead of four.
 //
 // There are two buffers. While one is multiplied the other is filled: past the registers by cp.async where an operand
 // lies in global memory as it must in shared memory, otherwise by registers, which wait for their loads only when the
@@ -176,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 
 constexpr int WARP_ROWS = 32, WARP_COLUMNS = 64;
 constexpr int WARP_TILE_THREADS = BLOCK_ROWS / WARP_ROWS * (BLOCK_COLUMNS / WARP_COLUMNS) * 32;
-// Blocks on a multiprocessor at a time: 16 warps of 128 registers a lane, or where those are too few, 12 or 8 warps.
+// Blocks on a multiprocessor at a time: 16 warps of 128 registers per lane, or where those are too few, 12 or 8 warps.
 constexpr int BLOCKS = ALIGNED && WARP_TILE_THREADS >= 256 ? 512 / WARP_TILE_THREADS : 384 / WARP_TILE_THREADS;
 
 extern "C" __global__ void __launch_bounds__(WARP_TILE_THREADS, BLOCKS)

@@ -9,7 +9,7 @@
 //   one thread        asks the tensor memory accelerator for tiles, 64 steps along k at a time, into a ring of STAGES
 //                     buffers: 49,152 bytes for two or five instructions, no addresses, no edge to look after
 //   2 x 4 warps       multiply: wgmma takes both operands from shared memory, 64 x 256 x 16 in one instruction, and the
-//                     warps only wait. 128 registers a lane hold the sums; there are no fragments.
+//                     warps only wait. 128 registers per lane hold the sums; there are no fragments.
 //
 // They meet at two barriers for each buffer. `full` ends a phase when all its bytes have come, `empty` when both groups
 // have multiplied it. The thread that asks needs few registers, so its warps hand theirs to the others. The swizzle is

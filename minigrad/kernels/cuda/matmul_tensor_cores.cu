@@ -6,17 +6,17 @@
 //
 //   block tile     128 x 256: 85 multiply-adds for each number from global memory
 //   warp tile      64 x 64: 8 ldmatrix bring the operands of 32 mma, 32 operations for each byte of shared memory;
-//                  the sums are 128 registers a lane
+//                  the sums are 128 registers per lane
 //   copies         cp.async into a ring of STAGES buffers: while one is multiplied, STAGES - 1 are on their way, and
 //                  nothing passes through registers
-//   fragments      ldmatrix reads 8 x 8 matrices, 16 bytes a row, and .trans turns them: all four transposes cost the
+//   fragments      ldmatrix reads 8 x 8 matrices, 16 bytes per row, and .trans turns them: all four transposes cost the
 //                  same. While 16 steps along k are multiplied, the next 16 are being loaded.
 //   swizzle        rows of a tile are 128 bytes or a multiple: the 8 rows of a matrix at one column would all lie in
 //                  the same 4 banks. Of each row r the 16-byte chunks are stored in the order chunk ^ (r % 8): the 8
 //                  rows of a column then lie in 32 different banks, and so does a row, without a byte of padding.
 //
 // What remains: registers. mma.sync takes its operands from them, so a warp must load, wait and issue for itself, and
-// 8 warps with 200 registers a lane are all there is room for. On Hopper that keeps about a third of the tensor cores'
+// 8 warps with 200 registers per lane are all that fit. On Hopper that keeps about a third of the tensor cores'
 // time from being used; its own instructions read shared memory directly (step 9).
 //
 // Layout constants as in matmul_fp32.cu; ALIGNED=1 where addresses, strides and the contiguous axis are multiples of 8
@@ -46,7 +46,7 @@
 constexpr int DEPTH = 64, STAGES = 3;
 constexpr int WARPS_ACROSS = BLOCK_COLUMNS / WARP, THREADS = BLOCK_ROWS / WARP * WARPS_ACROSS * 32;
 constexpr int PIECES = WARP / 16;  // fragments of 16 lines in a warp's tile
-// Blocks on a multiprocessor at a time, as many as have 200 registers a lane and a ring in 200 KB.
+// Blocks on a multiprocessor at a time, as many as have 200 registers per lane and a ring in 200 KB.
 constexpr int BLOCKS = THREADS >= 256 ? 1 : WARP == 64 ? 2 : 4;
 
 // --- a tile of one operand in shared memory ----------------------------------------------------------------------

@@ -1,16 +1,16 @@
 // layer_norm over the rows of x (rows, n), and with RMS = 1 rms_norm, in three steps:
 //
-//   1 norm_block        a block a row, x is read three times: the mean, the variance about it, the result
-//   2 norm_warp         a warp a row: no shared memory, no barrier
-//   3 norm_vectorised   16 bytes an access, and the row stays in registers: x is read once
+//   1 norm_block        one block per row, x is read three times: the mean, the variance about it, the result
+//   2 norm_warp         one warp per row: no shared memory, no barrier
+//   3 norm_vectorised   16 bytes per access, and the row stays in registers: x is read once
 //
-// Memory bounds them: step 3 moves 8 bytes a number. The variance is taken about the mean in a second pass over the
+// Memory bounds them: step 3 moves 8 bytes per number. The variance is taken about the mean in a second pass over the
 // registers, because the mean of squares less the square of the mean loses everything once the mean is large.
 //
 // Backward, with h = (x - mean) rstd and g = grad weight:  dx = rstd (g - mean(g) - h mean(g h)), and the sums over
 // the rows dweight = sum(grad h), dbias = sum(grad), in two stages, each in a fixed order:
 //
-//   norm_backward_vectorised  dx and the column sums of a block's rows in one pass, 12 bytes a number
+//   norm_backward_vectorised  dx and the column sums of a block's rows in one pass, 12 bytes per number
 //   norm_backward_warp, norm_columns   the same for other n, in two passes
 //   add_parts                 the blocks' column sums become one
 //
@@ -37,7 +37,7 @@ __device__ __forceinline__ float result(float x, float mean, float rstd, const f
     return bias ? y + bias[j] : y;
 }
 
-// --- 1: a block a row --------------------------------------------------------------------------------------------
+// --- 1: one block per row ----------------------------------------------------------------------------------------
 
 extern "C" __global__ void norm_block(const float *x, const float *weight, const float *bias, float *y, float *mean,
                                       float *rstd, int n, float eps) {
@@ -56,7 +56,7 @@ extern "C" __global__ void norm_block(const float *x, const float *weight, const
     rstd[blockIdx.x] = r;
 }
 
-// --- 2: a warp a row ---------------------------------------------------------------------------------------------
+// --- 2: one warp per row -----------------------------------------------------------------------------------------
 
 extern "C" __global__ void norm_warp(const float *x, const float *weight, const float *bias, float *y, float *mean,
                                      float *rstd, int rows, int n, float eps) {
@@ -187,7 +187,7 @@ extern "C" __global__ void norm_backward_vectorised(const float *grad, const flo
     for (int j = threadIdx.x; j < 2 * n; j += blockDim.x) parts[j] = sums[j];
 }
 
-// A warp a row of any length.
+// One warp per row of any length.
 extern "C" __global__ void norm_backward_warp(const float *grad, const float *x, const float *weight,
                                               const float *mean, const float *rstd, float *dx, int rows, int n) {
     int lane = threadIdx.x % 32, i = (blockIdx.x * blockDim.x + threadIdx.x) / 32;

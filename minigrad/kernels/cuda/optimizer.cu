@@ -1,9 +1,9 @@
 // What an optimiser does to all its parameters, one launch for all of them.
 //
-// A model's parameters are many arrays and mostly small, so one launch an array would be mostly launches. Here the
+// A model's parameters are many arrays and mostly small, so one launch per array would be mostly launches. Here the
 // addresses of all arrays are one argument, a Table, which the GPU receives with the launch itself: nothing is copied
 // to it first. Each block takes a chunk of CHUNK numbers of one array. Memory bounds all of these: AdamW moves 28
-// bytes a parameter, SGD 12 or, with momentum, 20, the norm reads 4 and scaling moves 8.
+// bytes per parameter, SGD 12 or, with momentum, 20, the norm reads 4 and scaling moves 8.
 //
 // compile: ARRAYS=80
 // compile: ARRAYS=512

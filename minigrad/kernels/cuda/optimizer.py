@@ -14,7 +14,7 @@ from minigrad.kernels.cuda.loader import address, empty, load
 from minigrad.kernels.reference import optimizer as reference
 from minigrad.typing import Array
 
-LISTS, CHUNK, THREADS = 4, 8192, 256  # as in optimizer.cu; numbers a block, threads a block
+LISTS, CHUNK, THREADS = 4, 8192, 256  # as in optimizer.cu; numbers per block, threads per block
 ARRAYS = (80, 512)  # a launch: the first if they are enough
 
 

@@ -1,11 +1,11 @@
 // Softmax over the rows of a matrix x (rows, n), and its logarithm with LOG = 1, in four steps:
 //
-//   1 softmax_three_pass   a block a row: the maximum, the sum, the result; x is read three times
+//   1 softmax_three_pass   one block per row: the maximum, the sum, the result; x is read three times
 //   2 softmax_online       maximum and sum in one pass (Milakov and Gimelshein, "Online normalizer calculation for
 //                          softmax", 2018); x is read twice
-//   3 softmax_warp         a warp a row: no shared memory, no barrier
-//   4 softmax_vectorised   16 bytes an access, and the row stays in registers: x is read once
-//     softmax_wide         step 2 with 16 bytes an access, for rows too long for that
+//   3 softmax_warp         one warp per row: no shared memory, no barrier
+//   4 softmax_vectorised   16 bytes per access, and the row stays in registers: x is read once
+//     softmax_wide         step 2 with 16 bytes per access, for rows too long for that
 //
 // Blocks are one-dimensional and made of whole warps. A row of nothing but -inf gives NaN.
 //
@@ -58,7 +58,7 @@ extern "C" __global__ void softmax_online(const float *x, float *y, int n) {
     for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = result(x[i], row.maximum, norm);
 }
 
-// --- 3: one warp a row -------------------------------------------------------------------------------------------
+// --- 3: one warp per row -----------------------------------------------------------------------------------------
 
 extern "C" __global__ void softmax_warp(const float *x, float *y, int rows, int n) {
     int lane = threadIdx.x % 32, i = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
@@ -137,7 +137,7 @@ __device__ __forceinline__ float4 gradient(float4 g, float4 y, float sum) {
                        gradient(g.w, y.w, sum));
 }
 
-// A warp a row of any length.
+// One warp per row of any length.
 extern "C" __global__ void softmax_backward_warp(const float *g, const float *y, float *dx, int rows, int n) {
     int lane = threadIdx.x % 32, i = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
     if (i >= rows) return;
@@ -149,7 +149,7 @@ extern "C" __global__ void softmax_backward_warp(const float *g, const float *y,
     for (int j = lane; j < n; j += 32) dx[j] = gradient(g[j], y[j], sum);
 }
 
-// A block a row; n is a multiple of 4.
+// One block per row; n is a multiple of 4.
 extern "C" __global__ void softmax_backward_vectorised(const float *g, const float *y, float *dx, int n) {
     __shared__ float shared[32];
     long long start = static_cast<long long>(blockIdx.x) * n;

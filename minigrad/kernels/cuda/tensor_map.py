@@ -1,4 +1,4 @@
-"""Tensor maps: what Hopper's tensor memory accelerator is told of an array, made by the driver.
+"""Tensor maps: the description of an array that Hopper's tensor memory accelerator takes, made by the driver.
 
 CUDA driver API, cuTensorMapEncodeTiled. A map holds the array's address, shape and strides, and the box that a copy
 takes of it, whose rows of 128 bytes arrive in shared memory with their 16-byte chunks swizzled.

@@ -16,7 +16,7 @@ R = TypeVar("R")
 def in_float32(kernel: Callable[P, R]) -> Callable[P, R]:
     """The kernel for half precision too: its arguments widened to float32, its result (the first of several) rounded.
 
-    What it returns besides, such as a softmax's logarithm of the sum, stays float32, for its backward.
+    Its other results, such as a softmax's logarithm of the sum, stay float32, for its backward.
     """
     compute = cast(Callable[..., Any], kernel)
 

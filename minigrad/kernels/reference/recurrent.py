@@ -1,7 +1,7 @@
 """Recurrent cells over whole sequences, the product with the inputs done before: what is left goes step by step.
 
 Sequences lie packed, as in PyTorch's PackedSequence: all rows of step 0, then all of step 1, and so on,
-N rows in all. sizes (steps,), an integer array in numpy, says how many rows a step has; it never grows, so
+N rows in all. sizes (steps,), an integer array in numpy, gives the number of rows of each step; it never grows, so
 row i of every step belongs to sequence i of the batch, and the longest sequences come first.
 
 `reverse` walks from each sequence's last step to its first. In either direction a sequence that has

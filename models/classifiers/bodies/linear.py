@@ -75,6 +75,6 @@ def check_labels(
     weights = np.ones(len(present)) if class_weight is None else np.asarray(class_weight, np.float64)
     if weights.shape != present.shape or not (weights > 0).all():
         raise UserError(
-            f"{name}: class_weight {weights.tolist()}; expected {len(present)} numbers above 0, one a class"
+            f"{name}: class_weight {weights.tolist()}; expected {len(present)} numbers above 0, one per class"
         )
     return labels, weights

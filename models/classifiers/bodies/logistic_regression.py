@@ -32,7 +32,7 @@ class LogisticRegression(LinearClassifier):
         class_weight: np.ndarray | None = None,
         rng: np.random.Generator | None = None,
     ) -> "LogisticRegression":
-        """labels: class numbers (texts,); class_weight (classes,): a text counts so many times."""
+        """labels: class numbers (texts,); class_weight (classes,): how many times a text counts."""
         labels, weights = check_labels(self, matrix, labels, class_weight)
         columns = len(weights) if len(weights) > 2 else 1
         shape = (matrix.shape[1] + 1, columns)  # the last row is the bias

@@ -27,7 +27,7 @@ class MultinomialNaiveBayes(LinearClassifier):
     ) -> "MultinomialNaiveBayes":
         """Count: weight (terms, classes) becomes ln P(w | c) and bias (classes,) ln P(c). Returns the classifier.
 
-        labels: class numbers (texts,); class_weight (classes,): a text counts so many times.
+        labels: class numbers (texts,); class_weight (classes,): how many times a text counts.
         """
         counts, texts = _counts(self, matrix, labels, class_weight)
         smoothed = counts + self.smoothing

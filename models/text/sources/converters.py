@@ -67,7 +67,7 @@ def first_folio(archive: bytes) -> str:
 
 
 def chinese_reviews(archive: bytes) -> str:
-    """Reviews of books, hotels and gadgets, one a line, good and bad in turn so that any part holds both."""
+    """Reviews of books, hotels and gadgets, one per line, good and bad in turn so that any part holds both."""
     good, bad = _chinese_reviews(archive)
     return "".join(f"{review}\n" for pair in zip_longest(good, bad) for review in pair if review)
 
@@ -125,7 +125,7 @@ def topics(archive: bytes, name: str) -> str:
 
 
 def topic_texts(archive: bytes, name: str) -> str:
-    """The texts of such a data set alone, one a line, none twice."""
+    """The texts of such a data set alone, one per line, none twice."""
     return "".join(f"{text}\n" for text in dict.fromkeys(text for _, text, _ in _topics(archive, name)))
 
 

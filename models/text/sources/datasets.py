@@ -110,7 +110,7 @@ class WordPairs(Resource):
 
 @dataclass(frozen=True)
 class WordAnalogies(Resource):
-    """Questions a : b as c : d, one a line, in sections that begin with `: name`."""
+    """Questions a : b as c : d, one per line, in sections that begin with `: name`."""
 
     questions: int = 0
 

@@ -62,7 +62,7 @@ def cached_path(source: Source) -> Path:
 def fetch(source: Source) -> bytes:
     """The file's bytes, with the pinned SHA-256: from the cache if it is there and whole, else downloaded.
 
-    Raises DataError when it cannot be had; the message says what failed and what to do.
+    Raises DataError when it cannot be fetched; the message says what failed and what to do.
     """
     path = cached_path(source)
     if path.is_file():

@@ -25,7 +25,7 @@ def read_examples(
     """The (text, label) pairs of a .csv, .tsv or .jsonl file in UTF-8.
 
     CSV and TSV have a header line; CSV follows RFC 4180, TSV has no quoting (a tab or line end cannot be part of a
-    text). A JSONL file has one object a line. With a `label_separator`, such as "," or "|", each label is a tuple
+    text). A JSONL file has one object per line. With a `label_separator`, such as "," or "|", each label is a tuple
     of the labels it separates, and an empty cell is a text with no label; so is a JSON list without one.
 
     Raises DataError for a file that cannot be read (see read_text), has no such column, has no examples, or in

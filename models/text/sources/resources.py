@@ -45,7 +45,7 @@ class Resource:
 
     @property
     def fetched(self) -> bool:
-        """Whether it can be had without a network."""
+        """Whether it is available without a network."""
         return self.source is None or self.path.is_file()
 
     def text(self) -> str:

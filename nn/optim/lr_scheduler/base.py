@@ -10,7 +10,7 @@ class LRScheduler:
 
     optimizer   whose groups get the rates. The base rate of a group is the one it had when its first schedule was
                 made; it is kept in the group, as "initial_lr"
-    last_epoch  start as if so many steps, and one more, had been counted; -1 for the beginning
+    last_epoch  start as if this many steps, and one more, had been counted; -1 for the beginning
 
     Its only state is the count, so a resumed run continues exactly where it stopped.
     """

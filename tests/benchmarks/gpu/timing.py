@@ -62,7 +62,7 @@ def run(main: Callable[[Options], list[Row]], doc: str, argv: list[str] | None =
 
 @contextlib.contextmanager
 def options(dry: bool):
-    """What the benchmarks run on: the GPU, or for a dry run what stands in for it."""
+    """What the benchmarks run on: the GPU, or for a dry run its stand-in."""
     if not dry:
         yield Options(False, "cuda")
         return

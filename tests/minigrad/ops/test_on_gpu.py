@@ -1,4 +1,4 @@
-"""Every operation on arrays of the GPU: the same values and gradients as on the CPU, and nothing copied in silence."""
+"""Every operation on arrays of the GPU: the same values and gradients as on the CPU, and nothing copied silently."""
 
 import operator
 import sys
@@ -27,7 +27,7 @@ class OnCuda:
 
 
 def run(case, m, device):
-    """Value, gradients, and gradients by the recorded rules, as numpy arrays."""
+    """Value, gradients, and the gradients of the recorded rules, as numpy arrays."""
     inputs = [mg.tensor(x, device=device, requires_grad=True) for x in case.inputs]
     y = case.expression(m, *inputs)
     assert y.device == device

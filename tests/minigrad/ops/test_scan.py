@@ -14,7 +14,7 @@ from tests.support.strategies import LAYOUTS, laid_out
 
 @given(hnp.array_shapes(min_dims=0, max_dims=4, max_side=3), st.data())
 def test_prod_over_any_dims_with_zeros(shape, data):
-    """The derivative by each factor is the product of the others, taken by hand: no quotient, so zeros are exact."""
+    """With respect to each factor: the product of the others, by hand. No quotient, so zeros are exact."""
     array = data.draw(hnp.arrays(np.float64, shape, elements=st.sampled_from([0.0, -1.5, 0.5, 2.0, 3.0])))
     dim = data.draw(st.none() | hnp.valid_tuple_axes(len(shape), min_size=1) if shape else st.none())
     if isinstance(dim, tuple) and len(dim) == 1 and data.draw(st.booleans()):

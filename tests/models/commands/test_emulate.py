@@ -11,7 +11,7 @@ from models.errors import UserError
 
 pytestmark = pytest.mark.emulator
 
-SOFTMAX = """// A softmax of each row, a block a row.
+SOFTMAX = """// A softmax of each row, one block per row.
 // emulate: --grid 4 --block 64
 // emulate: --arg "x=randn(4, 100)" --arg "y=zeros(4, 100)" --arg n=100
 __global__ void softmax(const float *x, float *y, int n) {

@@ -24,7 +24,7 @@ SMALL = GPTConfig(vocab_size=11, context_length=8, num_layers=1, num_heads=2, em
 
 
 class FixedBatches:
-    """The rows of one big batch over and over, so many at a time."""
+    """The rows of one big batch over and over, a given number at a time."""
 
     def __init__(self, batch_size, big=8):
         self.x, self.y = next(TokenBatches(IDS, big, SMALL.context_length, seed=1))

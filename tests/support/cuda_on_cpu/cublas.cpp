@@ -41,7 +41,7 @@ struct Matrix {
     }
 };
 
-double tf32(double value) {  // ten bits behind the point
+double tf32(double value) {  // ten bits after the point
     int exponent;
     double fraction = std::frexp(value, &exponent);
     return std::isfinite(value) ? std::ldexp(std::nearbyint(std::ldexp(fraction, 11)), exponent - 11) : value;

@@ -91,7 +91,7 @@ class Device:
 def module(
     device_count: int = 1, driver: int = 13000, runtime: int = 13000, error: str | None = None
 ) -> types.ModuleType:
-    """cupy.cuda, with so many devices and these versions; `error` is what looking for devices raises."""
+    """cupy.cuda, with this many devices and these versions; `error` is what looking for devices raises."""
 
     def get_device_count():
         if error:

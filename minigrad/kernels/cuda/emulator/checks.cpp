@@ -1,7 +1,7 @@
 // Watches every access to memory of a kernel that was compiled for it: is it inside an array, was shared memory
 // written before it is read, and may another thread of the block access the same byte at the same time?
 //
-// The compiler's thread sanitizer puts a call before each access (__tsan_read4 and its like), its undefined-behaviour
+// The compiler's thread sanitizer puts a call before each access (__tsan_read4 and others), its undefined-behaviour
 // sanitizer one where an index leaves its array or an address is not aligned. Normally these calls go to the
 // sanitizers' own libraries; here they come to this file. Whether two accesses are ordered is decided as in vector
 // clocks (Mattern, "Virtual time and global states of distributed systems", 1988): one counter of barriers for the

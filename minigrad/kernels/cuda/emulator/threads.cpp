@@ -2,7 +2,7 @@
 //
 // A fiber runs until it has to wait, at a barrier or for the other lanes of its warp, and then hands over to the
 // scheduler, which starts the next thread in one of three orders. Code that is right gives the same result in all
-// of them. A barrier that part of the block never reaches and a warp that waits for ever stop the launch.
+// of them. A barrier that part of the block never reaches and a warp that waits forever stop the launch.
 
 #include <csetjmp>
 #include <sys/mman.h>
@@ -218,7 +218,7 @@ void run_block(Order how, int salt) {
         }
         if (!progress && live) {
             bool ended = live < thread_count, at_one = at_barrier == live;
-#ifdef EMULATOR_ENDED_PASS_BARRIERS  // as on GPUs since Volta, for kernels that are not ours to mend
+#ifdef EMULATOR_ENDED_PASS_BARRIERS  // as on GPUs since Volta, for kernels that are not ours to fix
             if (ended && at_one) {
                 open_barrier();
                 continue;

@@ -1,4 +1,4 @@
-"""cuBLAS by its C interface: what it is told of an array's memory, and on a GPU what it computes within a graph."""
+"""cuBLAS by its C interface: how it is told an array's layout, and on a GPU what it computes within a graph."""
 
 import numpy as np
 import pytest

@@ -184,7 +184,7 @@ def test_linear_in_half_precision(dtype, activation, sizes):
 
 
 TENSOR_CORES = "matmul_tensor_cores.cu"
-FAULTS = {  # step, file, what stands in it, what it becomes
+FAULTS = {  # step, file, the text in it, what replaces it
     "no barrier after loading": (
         "shared", "matmul.cu", "__syncthreads();  // the tiles are complete", ""),
     "no barrier before loading again": (

@@ -90,7 +90,7 @@ def plant(tmp_path, monkeypatch):
 
     def plant(file, old, new):
         text = (tmp_path / file).read_text()
-        assert old in text, f"{file} no longer has {old!r}: plant this fault anew"
+        assert old in text, f"{file} no longer has {old!r}: plant this fault again"
         (tmp_path / file).write_text(text.replace(old, new))
 
     yield plant
