@@ -129,7 +129,9 @@ class GradientSteps(Stepper):
         self.optimizer: Optimizer = optimizer
         self.schedule = schedule
         self.scaler = mg.GradScaler(enabled=config.precision == "float16")
-        self.parameters = list(model.parameters())
+        taught = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        self.parameters = [p for p in model.parameters() if id(p) in taught]  # whose gradients are clipped together
+        self.left_alone = [p for p in model.parameters() if id(p) not in taught]
         self.captured: CapturedStep | None = None  # the step as a CUDA graph, if it is one
         self.steps_made = 0
         self.advice = (
@@ -198,7 +200,7 @@ class GradientSteps(Stepper):
         self._check_finite(loss, norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimizer.zero_grad()
+        self._clear_gradients()
         return loss, norm
 
     def _replay(self, batches: list[Batch]) -> tuple[float, float]:
@@ -216,7 +218,7 @@ class GradientSteps(Stepper):
         loss = self._accumulate_gradients(batches)
         norm = clip_grad_norm_(self.parameters, self.config.grad_clip or math.inf)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._clear_gradients()
         return loss, norm
 
     def _accumulate_gradients(self, batches: list[list[mg.Tensor]]) -> mg.Tensor:
@@ -234,6 +236,12 @@ class GradientSteps(Stepper):
         """The loss of a batch of Tensors, its products in the precision asked for."""
         with mg.autocast(self.config.precision, enabled=self.config.precision in HALVES):
             return self.loss(self.model, batch)
+
+    def _clear_gradients(self) -> None:
+        """Of the whole model: gradients of what the optimiser leaves alone must not add up either."""
+        self.optimizer.zero_grad()
+        for parameter in self.left_alone:
+            parameter.grad = None
 
     def _check_finite(self, loss: float, norm: float) -> None:
         if not math.isfinite(loss):

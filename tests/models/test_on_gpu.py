@@ -153,7 +153,7 @@ def test_a_recorded_run_resumes(tmp_path, graph):
 def test_what_cannot_be_recorded(tmp_path):
     with pytest.raises(UserError, match="the model is on the CPU; use --device cuda"):
         trainer(tmp_path, "cpu", replace(CONFIG, cuda_graph=True)).run()
-    with pytest.raises(UserError, match="precision=float16: expected bfloat16 or float32 with cuda_graph"):
+    with pytest.raises(UserError, match="precision='float16': expected bfloat16 or float32 with cuda_graph"):
         replace(CONFIG, cuda_graph=True, precision="float16")
 
 

@@ -271,13 +271,14 @@ def test_a_signal_between_two_steps_is_saved_too(tmp_path):
     assert load_checkpoint(tmp_path / "run").state["step"] == 4
 
 
-def test_any_optimizer_and_schedule_resume(tmp_path):
-    """Given to the Trainer, in groups of one's own: bit for bit too, and the moments of each group come back."""
+@pytest.mark.parametrize("all_of_it", [True, False])
+def test_any_optimizer_and_schedule_resume(all_of_it, tmp_path):
+    """Given to the Trainer, in groups of one's own, of all parameters or some: bit for bit too."""
     config = TrainConfig(steps=9, batch_size=3, save_every=2, eval_every=4, seed=7)
 
     def given(model, directory):
         heads = [p for name, p in model.named_parameters() if "embedding" in name]
-        others = [p for name, p in model.named_parameters() if "embedding" not in name]
+        others = [p for name, p in model.named_parameters() if "embedding" not in name and (all_of_it or p.ndim > 1)]
         optimizer = SGD([{"params": heads, "lr": 0.01}, {"params": others}], lr=0.1, momentum=0.9)
         batches = TokenBatches(IDS, config.batch_size, MODEL.context_length, config.seed)
         return Trainer(
