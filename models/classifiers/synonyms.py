@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.errors import UserError
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.vectors.word_vectors import WordVectors
 
 CHOICES = 5  # synonyms of a word, at most

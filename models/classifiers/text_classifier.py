@@ -25,7 +25,7 @@ from models.classifiers.vocabulary import make_tokenizer
 from models.errors import UserError
 from models.text.sources.datasets import encode_labels
 from models.text.sources.labelled import Label
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.training.loop import Result, Teacher
 from models.vectors.word_vectors import WordVectors
 from models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

@@ -16,7 +16,7 @@ from models.configuration import check_number, check_probability, check_whole
 from models.errors import UserError
 from models.text.augmentation import Change, augmentation
 from models.text.batching import tensors_for
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.training.loop import Result
 from models.training.trainer import TrainConfig, Trainer
 from models.weights.checkpoint import Checkpoint, save_checkpoint

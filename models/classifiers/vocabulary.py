@@ -1,16 +1,17 @@
 """The tokenizer of a classifier: which tokens its texts are made of."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
+import regex
+
 from models.classifiers.config import ClassifierConfig
 from models.errors import UserError
-from models.text.tokenizer import PAD, UNK, Tokenizer
-from models.text.tokenizers import CharTokenizer, WordTokenizer
+from models.text.tokenizers import PAD, UNK, CharTokenizer, Tokenizer, WordTokenizer
 
-UNSPACED = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]")  # kana and Chinese characters: no spaces between words
-LETTER = re.compile(r"[^\W\d_]")
+# Scripts without spaces between words: Chinese characters, kana, and those of Thai, Lao, Khmer and Burmese.
+UNSPACED = regex.compile(r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]", regex.V1)
+LETTER = regex.compile(r"\p{L}")
 SAMPLE = 1000  # texts that are looked at to see what language they are in
 
 

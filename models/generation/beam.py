@@ -14,7 +14,7 @@ import numpy as np
 from models.errors import UserError
 from models.generation.generate import next_logits, prompt_ids
 from models.generation.language_model import LanguageModel
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)

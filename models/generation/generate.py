@@ -21,7 +21,7 @@ from models.errors import DataError, UserError
 from models.generation.language_model import LanguageModel
 from models.generation.sampling import Sampling
 from models.text.batching import tensors_for
-from models.text.tokenizer import StreamDecoder, Tokenizer
+from models.text.tokenizers import StreamDecoder, Tokenizer
 
 
 def generate(model: LanguageModel, tokenizer: Tokenizer, prompt: str = "", **options: Any) -> Iterator[str]:

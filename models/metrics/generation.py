@@ -1,14 +1,17 @@
 """Perplexity of a language model, exact match of short answers."""
 
 import math
-import re
 import string
 
 import numpy as np
+import regex
 from numpy.typing import ArrayLike
 
 from models.errors import UserError
 from models.metrics.references import paired
+from models.text.words import nfc
+
+ARTICLES = regex.compile(r"\b(a|an|the)\b")  # by regex, not re, to whose \b a vowel sign ends a word
 
 
 def perplexity(losses: ArrayLike, counts: ArrayLike | None = None) -> float:
@@ -35,6 +38,6 @@ def exact_match(hypotheses: list[str], references: list) -> float:
 
 
 def normalised(answer: str) -> str:
-    """An answer in small letters, without ASCII punctuation and the articles, one space between words."""
-    answer = answer.lower().translate(str.maketrans("", "", string.punctuation))
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", answer).split())
+    """An answer in NFC and small letters, without ASCII punctuation and articles, one space between words."""
+    answer = nfc(answer).lower().translate(str.maketrans("", "", string.punctuation))
+    return " ".join(ARTICLES.sub(" ", answer).split())

@@ -23,7 +23,7 @@ from models.configuration import Sections
 from models.errors import UserError
 from models.registry import Architecture
 from models.tasks.settings import EvaluationOptions, RunOptions, unchanged_digest, use_device
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.training.loop import Teacher
 from models.training.plots import TOKEN_LOSS
 from models.training.trainer import Batch, Batches, Loss, TrainConfig, Trainer, next_token_loss

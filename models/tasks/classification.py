@@ -28,7 +28,7 @@ from models.tasks.settings import EvaluationOptions, RunOptions, recorded
 from models.text.sources import datasets
 from models.text.sources.datasets import Dataset
 from models.text.sources.labelled import Example, Label
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.training.loop import Teacher
 from models.weights.checkpoint import Checkpoint
 

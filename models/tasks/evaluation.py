@@ -11,7 +11,7 @@ from models.generation.language_model import LanguageModel
 from models.metrics import perplexity
 from models.tasks.reading import loss_function, whole_text
 from models.text.batching import count_targets, tensors_for
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from models.tasks.reading import loss_function, training_batches, validation_bat
 from models.tasks.settings import RunOptions, TextEvaluation, recorded
 from models.text.batching import train_val_split
 from models.text.sources import corpora
-from models.text.tokenizer import Tokenizer
-from models.text.tokenizers import TOKENIZERS
+from models.text.tokenizers import TOKENIZERS, Tokenizer
 from models.training.trainer import Batch, Batches, Loss
 from models.weights.checkpoint import Checkpoint
 

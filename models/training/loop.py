@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import minigrad as mg
 import nn
 from models.errors import UserError
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.training.early_stopping import EarlyStopping
 from models.training.interrupt import StopOnSignal
 from models.training.log import JsonLog

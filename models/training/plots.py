@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.training.log import read_log
 
 TOKEN_LOSS = "cross-entropy (nats per token)"

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from models.errors import DataError
+from models.text.words import words
 
-WORD = re.compile(r"\w+(?:['’-]\w+)*")  # with inner apostrophes and hyphens: o'er, to-night
-SENTENCE_END = re.compile(r"[.!?。！？]+|\n\s*\n|(?<=[^\n]{200})\n")  # a line that long is a paragraph
+SENTENCE_END = re.compile(r"[.!?。！？।॥؟۔]+|\n\s*\n|(?<=[^\n]{200})\n")  # a line that long is a paragraph
 LONGEST_SENTENCE = 1000  # what is longer is cut, as the C program does
 
 
 def split_sentences(text: str) -> list[list[str]]:
-    """A text as sentences of lower-case words, without punctuation."""
-    sentences = (WORD.findall(sentence) for sentence in SENTENCE_END.split(text.lower()))
-    return [words for words in sentences if words]
+    """A text as sentences of lower-case words as models/text/words.py has them, without punctuation."""
+    sentences = (words(sentence) for sentence in SENTENCE_END.split(text.lower()))
+    return [sentence for sentence in sentences if sentence]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from minigrad.tensor import unwrap
 from models import registry
 from models.errors import DataError, UserError
 from models.text import tokenizers
-from models.text.tokenizer import Tokenizer
+from models.text.tokenizers import Tokenizer
 from models.weights.swap import repair, replace_directory
 from nn.optim import Optimizer
 

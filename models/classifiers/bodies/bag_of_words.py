@@ -1,6 +1,5 @@
 """A text as the bag of its words: how often each of them, and each n-gram, is in it."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -8,11 +7,12 @@ import numpy as np
 
 from models.classifiers.bodies.sparse import SparseMatrix
 from models.errors import UserError
+from models.text.words import runs_of_letters
 
 
 def words(text: str) -> list[str]:
-    """Runs of two letters or digits and more, in lower case."""
-    return re.findall(r"\b\w\w+\b", text.lower())
+    """Runs of two letters or digits and more, in lower case; marks belong to their letter (models/text/words.py)."""
+    return [word for word in runs_of_letters(text.lower()) if len(word) > 1]
 
 
 class BagOfWords:
