@@ -818,7 +818,7 @@ if emulated:
     assert "race" in report
 
 # %% [markdown]
-# **Small 1.** $2 \cdot 128 + 5 = 261$. **Small 2.** $32 \cdot 3 \cdot 4 = 384$ bytes are 3 lines. 16 bytes a
+# **Small 1.** $2 \cdot 128 + 5 = 261$. **Small 2.** $32 \cdot 3 \cdot 4 = 384$ bytes are 3 lines. 16 bytes per
 # lane are 512 bytes, 4 lines, each used in full. **Small 3.** $64 \cdot 256 / 320 = 51.2$. A square, 128 ×
 # 128, has 64: of all rectangles of one area the square has the smallest border, and the border is what must
 # be loaded.

@@ -15,6 +15,7 @@ float32. float16 has few exponents: small gradients become 0 unless the loss is 
 from minigrad.dtypes import DEFAULT, FLOATING, HALVES, as_dtype, is_half
 from minigrad.modes import Mode, State
 from minigrad.tensor import Tensor, unwrap
+from minigrad.typing import DType, TensorLike
 from minigrad.writes import last_write
 
 
@@ -25,10 +26,8 @@ class _Products:
         self.dtype = dtype
         self.casts: dict[Tensor, tuple] = {}
 
-    def __eq__(self, other):
-        return self.dtype == other.dtype
-
-    __hash__ = None
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Products) and self.dtype == other.dtype
 
 
 _autocast = State(_Products(None))
@@ -51,17 +50,17 @@ class autocast(Mode):
         return _Products(self.dtype)
 
 
-def autocast_dtype():
+def autocast_dtype() -> DType | None:
     """The dtype that products are computed in here; None outside autocast."""
     return _autocast.value.dtype
 
 
-def for_products(*operands) -> tuple:
+def for_products(*operands: TensorLike | None) -> tuple:
     """Operands of a product as autocast wants them: floating ones in its dtype. None stays None."""
     return tuple(x if x is None else _cast(x) for x in operands)
 
 
-def for_sums(x):
+def for_sums(x: Tensor) -> Tensor:
     """An operand of what autocast computes in float32: half precision comes back to float32, within autocast."""
     if _autocast.value.dtype is None or not is_half(unwrap(x).dtype):
         return x

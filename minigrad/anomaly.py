@@ -46,10 +46,12 @@ class detect_anomaly:
         devices.check_values_on_gpu = any(isinstance(observer, detect_anomaly) for observer in observers)
 
     def begin(self, node: Any, phase: str, inputs: Sequence[Any]) -> None:
+        """Note the line of user code that called the operation."""
         if phase == "forward":
             node.made_at = user_line()
 
     def end(self, node: Any, phase: str, inputs: Sequence[Any], result: Any, token: Any) -> None:
+        """AnomalyError for the first NaN or Inf that the operation, or its rule, made of good numbers."""
         if result is None:  # it raised an error of its own
             return
         results = result if type(result) is tuple else (result,)

@@ -13,7 +13,7 @@ from minigrad.devices import is_array
 from minigrad.tensor import Tensor
 
 # numpy's operations that are operators, by the operator on a tensor
-OPERATORS = {
+OPERATORS: dict[np.ufunc, str] = {
     np.add: "add",
     np.subtract: "sub",
     np.multiply: "mul",
@@ -26,7 +26,7 @@ OPERATORS = {
     np.bitwise_or: "or",
     np.bitwise_xor: "xor",
 }
-COMPARISONS = {  # and by that of the tensor beside the array
+COMPARISONS: dict[np.ufunc, str] = {  # and by that of the tensor beside the array
     np.equal: "eq",
     np.not_equal: "ne",
     np.less: "gt",

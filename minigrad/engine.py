@@ -6,6 +6,8 @@ meet are added without writing into memory that somebody else holds, and what a 
 """
 
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +15,19 @@ from minigrad.devices import array_module, is_array
 from minigrad.dtypes import is_half
 from minigrad.function import Function, GradientError, PartialGradient
 from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.typing import Data, Shape
 from minigrad.writes import note_write
 
 _accumulating = threading.Lock()  # several threads may add to one leaf
 
 
-def backward(root: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+def backward(
+    root: Tensor,
+    gradient: Data | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
     """Add d(root)/d(leaf) to every leaf's .grad, or to that of `inputs`. See Tensor.backward."""
     if not root.requires_grad:
         raise RuntimeError(
@@ -39,7 +48,14 @@ def backward(root: Tensor, gradient=None, retain_graph=None, create_graph=False,
             _accumulate(leaf, arrived)
 
 
-def grad(outputs, inputs, grad_outputs=None, create_graph=False, retain_graph=None, allow_unused=False):
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
     """d(sum of outputs · grad_outputs)/d(inputs), as a tuple, without touching any .grad.
 
     outputs, inputs  a Tensor or a sequence of Tensors
@@ -55,7 +71,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, retain_graph=No
         grad_outputs = [grad_outputs]
     if len(grad_outputs) != len(outputs):
         raise ValueError(f"grad: {len(outputs)} outputs but {len(grad_outputs)} grad_outputs; give one each")
-    seeds = {}
+    seeds: dict[Any, Any] = {}
     for tensor, gradient in zip(outputs, grad_outputs, strict=True):
         if tensor.requires_grad:
             node, seed = tensor.grad_fn or tensor, _seed(tensor, gradient, create_graph, "grad")
@@ -222,7 +238,7 @@ def _fitted(result, parent, index: int, node: Function):
     return result
 
 
-def unbroadcast(gradient, shape: tuple):
+def unbroadcast(gradient: Any, shape: Shape) -> Any:
     """Sum a gradient over the axes along which an input of `shape` was repeated; the result has that shape.
 
     gradient  an array or a Tensor of the shape to which the input was broadcast: with new axes in front, and with axes

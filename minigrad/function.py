@@ -10,7 +10,9 @@ of gradients) the same lines record themselves.
 """
 
 import copy
+from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from minigrad.dtypes import FLOATING
 from minigrad.explain import explained
 from minigrad.modes import enable_grad, grad_mode
 from minigrad.tensor import Tensor, unwrap, wrap
+from minigrad.typing import Gradient, Node
 from minigrad.views import note_view
 
 next_order = count().__next__
@@ -63,10 +66,13 @@ class Function:
     """
 
     __slots__ = ("_origins", "_recorded_at", "dtype", "hooks", "order", "parents", "saved", "shape")
+    parents: Sequence[Node | None]  # for each input, the node that its gradient goes to
+    saved: Any  # a tuple; None once backward has used and released it
+    _origins: Sequence[int | None]
 
-    composite = None
+    composite: Any = None
     fresh = False
-    put = None  # put(base, view), where the result looks at the memory of the input: see views.py
+    put: Any = None  # put(base, view), where the result looks at the memory of the input: see views.py
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{self.name} has no forward")
@@ -82,12 +88,13 @@ class Function:
             as_methods(cls)
 
     @classmethod
-    def apply(cls, *inputs, **parameters):
+    def apply(cls, *inputs: Any, **parameters: Any) -> Any:
         """Call the operation: cls(**parameters)(*inputs)."""
         return cls(**parameters)(*inputs)
 
     @property
     def name(self) -> str:
+        """The name of the operation, which is that of the class."""
         return type(self).__name__
 
     @property
@@ -95,7 +102,7 @@ class Function:
         """For each input, whether its gradient is wanted."""
         return tuple(parent is not None for parent in self.parents)
 
-    def save_for_backward(self, *arrays) -> None:
+    def save_for_backward(self, *arrays: Any) -> None:
         """Keep arrays for the rule, which finds them in self.saved (as Tensors under create_graph)."""
         self.saved = arrays
 
@@ -150,9 +157,9 @@ class Function:
         if not self.saved:
             self._origins = ()
             return
-        origins = []
+        origins: list[int | None] = []
         for saved in self.saved:
-            origin = None
+            origin: int | None = None
             if saved is None:
                 origins.append(None)
                 continue
@@ -188,7 +195,7 @@ class Function:
         new.saved = new.hooks = None
         return new
 
-    def propagate(self, gradient, retain_graph: bool, create_graph: bool) -> tuple:
+    def propagate(self, gradient: Any, retain_graph: bool, create_graph: bool) -> tuple:
         """One gradient for each parent by the rule, from that of the output: an array, or with create_graph a Tensor.
 
         For a function of several outputs it is a list, with None for an output that no gradient came for.
@@ -298,9 +305,11 @@ class Output:
 
     @property
     def name(self) -> str:
+        """The name of the operation, and which of its outputs it is: Split[1]."""
         return f"{self.parents[0].name}[{self.index}]"
 
-    def propagate(self, gradient, retain_graph: bool, create_graph: bool) -> tuple:
+    def propagate(self, gradient: Gradient, retain_graph: bool, create_graph: bool) -> tuple:
+        """The gradient, for its place among those of the function's outputs."""
         return (_Slot(gradient, self.index),)
 
 
@@ -317,7 +326,7 @@ class PartialGradient:
         self.values = values
         self.add_to = add_to
 
-    def joined_to(self, before, own: bool, parent):
+    def joined_to(self, before: Any, own: bool, parent: Any) -> Any:
         """The gradient gathered for parent before, None or an array, with this one: memory that is the engine's own."""
         if before is None:
             before = array_module(self.values).zeros(parent.shape, dtype=parent.dtype)
@@ -350,11 +359,12 @@ class Identity(Function):
     def backward(self, grad):
         return grad
 
-    def put(self, base, view):
+    def put(self, base: Tensor, view: Tensor) -> Tensor:
+        """The view, for it is all of base."""
         return view
 
 
-def observed(node: Function, phase: str, inputs):
+def observed(node: Function, phase: str, inputs: Sequence[Any]) -> Any:
     """Run a forward or a rule between the observers' begin and end; one that raises ends with the result None."""
     watching = [(observer, observer.begin(node, phase, inputs)) for observer in observers]
     result = None

@@ -99,7 +99,7 @@ class Graph:
         leaves = sum(box.kind in ("parameter", "input") for box in self._boxes)
         return f"<Graph: {len(self._boxes) - leaves - 1} operations, {leaves} leaves; .text(), .save('graph.svg')>"
 
-    def _repr_svg_(self) -> str:
+    def _repr_svg_(self) -> str | None:
         return self.svg() if len(self._boxes) <= LIMIT else None  # then a notebook shows the repr
 
     def text(self) -> str:

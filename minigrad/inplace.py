@@ -5,6 +5,7 @@ values, and x is the result of the operation from then on. What an operation sav
 or, if it was overwritten, the rule refuses to run (writes.py). A leaf that requires grad is written to under no_grad.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2}  # by the kind of dtype; a 
 _UFUNCS = {ops.add: "add", ops.sub: "subtract", ops.mul: "multiply", ops.div: "divide"}
 
 
-def in_place(name: str, function, x: Tensor, *operands: Any, **keywords: Any) -> Tensor:
+def in_place(name: str, function: Callable[..., Tensor], x: Tensor, *operands: Any, **keywords: Any) -> Tensor:
     """x = function(x, *operands, **keywords), written into the memory of x. `name` is for messages.
 
     RuntimeError for a leaf that requires grad, or a view of one, while recording; ValueError where the result has not
@@ -120,8 +121,9 @@ class InPlace:
 
     def fill_(self: Any, value: TensorLike) -> Tensor:
         """A number, or a 0-d tensor, written into each element."""
-        if getattr(value, "shape", ()):
-            raise ValueError(f"fill_: a value of shape {value.shape}; expected a number, or use copy_")
+        shape = getattr(value, "shape", ())
+        if shape:
+            raise ValueError(f"fill_: a value of shape {shape}; expected a number, or use copy_")
         return fill("fill_", self, value)
 
     def copy_(self: Any, source: TensorLike) -> Tensor:

@@ -136,12 +136,14 @@ class profile:
         observers.remove(self)
 
     def begin(self, node: Any, phase: str, inputs: Sequence[Any]) -> Any:
+        """Start the clock of an operation, or of its rule; what end() is given as its token."""
         stack = self._local.__dict__.setdefault("inside", [])
         stack.append(0)  # nanoseconds spent in operations inside this one
         saved = node.saved if phase == "backward" else None  # for the rule may release it
         return len(stack), saved, time.perf_counter_ns()
 
     def end(self, node: Any, phase: str, inputs: Sequence[Any], result: Any, token: Any) -> None:
+        """Stop the clock, and add the call to the rows of its operation."""
         stop = time.perf_counter_ns()
         depth, saved, start = token
         stack = self._local.inside

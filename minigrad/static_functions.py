@@ -24,7 +24,7 @@ from minigrad.modes import no_grad
 from minigrad.tensor import Tensor, unwrap, wrap
 
 
-def as_methods(cls: type) -> None:
+def as_methods(cls: Any) -> None:
     """Give a class whose forward is a static method the methods that the engine calls."""
     static_forward, static_backward = cls.forward, cls.backward
     setup = getattr(cls, "setup_context", None)

@@ -6,13 +6,15 @@ engine.py.
 """
 
 import weakref
+from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from minigrad.devices import CPU, CUDA, Device, array_module, device_of, is_array
 from minigrad.dtypes import DEFAULT, FLOATING, as_dtype
+from minigrad.typing import Array, DType, Node, Shape
 from minigrad.writes import note_write
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class Tensor(Methods):
     # A leaf is the end of the graph: as a node it has no parents and comes before every operation.
     parents = ()
     order = -1
+
+    __array_ufunc__: ClassVar[Any]  # array_operators.py sets both
+    __cuda_array_interface__: ClassVar[Any]
 
     def __init__(self, data, dtype=None, requires_grad=False):
         data = unwrap(data)
@@ -90,15 +95,18 @@ class Tensor(Methods):
     # What it is.
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
+        """The sizes of the dimensions; () for one number."""
         return self.array.shape
 
     @property
-    def dtype(self):
+    def dtype(self) -> DType:
+        """The type of the elements, numpy's."""
         return self.array.dtype
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
+        """The number of dimensions."""
         return self.array.ndim
 
     @property
@@ -113,19 +121,23 @@ class Tensor(Methods):
 
     @property
     def nbytes(self) -> int:
+        """The memory of the elements, in bytes."""
         return self.array.nbytes
 
     def dim(self) -> int:
+        """The number of dimensions."""
         return self.array.ndim
 
     def numel(self) -> int:
+        """The number of elements."""
         return self.array.size
 
-    def size(self, dim=None):
+    def size(self, dim: int | None = None) -> Any:
         """The shape, or one entry of it."""
         return self.array.shape if dim is None else self.array.shape[dim]
 
     def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one, half precision included."""
         return self.array.dtype.kind in FLOATING
 
     def __len__(self):
@@ -170,13 +182,14 @@ class Tensor(Methods):
 
     # Out of the graph.
 
-    def item(self):
+    def item(self) -> Any:
         """The one element as a Python number."""
         if self.array.size != 1:
             raise ValueError(f"item(): a tensor of shape {self.shape} has {self.array.size} elements, not one")
         return self.array.item()
 
-    def tolist(self):
+    def tolist(self) -> Any:
+        """The elements as Python numbers in nested lists; a 0-d tensor gives the number."""
         return self.array.tolist()
 
     def detach(self) -> "Tensor":
@@ -245,7 +258,7 @@ class Tensor(Methods):
 
         backward(self, gradient, retain_graph, create_graph, inputs)
 
-    def register_hook(self, hook):
+    def register_hook(self, hook: Callable[["Tensor"], "Tensor | None"]) -> "HookHandle":
         """Call hook(grad) when this tensor's gradient is complete; what it returns, if not None, replaces it.
 
         Returns a handle whose remove() takes the hook off again.
@@ -274,14 +287,15 @@ class HookHandle:
 
     __slots__ = ("_node",)
 
-    def __init__(self, node):
+    def __init__(self, node: Any):
         self._node = node
 
     def remove(self) -> None:
+        """Take the hook off; nothing happens when it is off already."""
         if self._node.hooks:
             self._node.hooks.pop(self, None)
 
-    def move_to(self, node) -> None:
+    def move_to(self, node: Node) -> None:
         """Hang the hook on another node."""
         hook = self._node.hooks.pop(self)
         self._node, node.hooks = node, {**(node.hooks or {}), self: hook}
@@ -299,7 +313,7 @@ class _Keep:
             tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
 
 
-def wrap(data, requires_grad: bool = False, grad_fn=None, cls: type = Tensor) -> Tensor:
+def wrap(data: Array, requires_grad: bool = False, grad_fn: Any = None, cls: type[Tensor] = Tensor) -> Tensor:
     """A Tensor around an array that is known to be one: the constructor without its checks."""
     tensor = cls.__new__(cls)
     tensor.array = data
@@ -311,11 +325,11 @@ def wrap(data, requires_grad: bool = False, grad_fn=None, cls: type = Tensor) ->
     return tensor
 
 
-def unwrap(value):
+def unwrap(value: Any) -> Any:
     """The array of a Tensor; anything else unchanged."""
     return value.array if isinstance(value, Tensor) else value
 
 
-def to_numpy(array) -> np.ndarray:
+def to_numpy(array: Any) -> np.ndarray:
     """A numpy array of the same values; copies from the GPU when it must."""
     return array if array_module(array) is np else array.get()

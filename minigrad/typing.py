@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 import numpy as np
 
 if TYPE_CHECKING:
+    from minigrad.function import Function, Output
     from minigrad.tensor import Tensor
 
 Array: TypeAlias = np.ndarray  # or cupy.ndarray, see above
@@ -21,7 +22,12 @@ Number: TypeAlias = bool | int | float | np.generic
 TensorLike: TypeAlias = Union["Tensor", np.ndarray, bool, int, float, np.generic]
 Data: TypeAlias = Union["Tensor", np.ndarray, bool, int, float, np.generic, Sequence[Any]]  # what tensor() takes
 
+Node: TypeAlias = Union["Tensor", "Function", "Output"]  # of the recorded graph; a Tensor is a leaf
+Gradient: TypeAlias = Union["Tensor", np.ndarray]  # a Tensor where the gradient itself is recorded
+
 Shape: TypeAlias = tuple[int, ...]
+Pair: TypeAlias = tuple[int, int]  # for height and width
+Sides: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 Dim: TypeAlias = int | tuple[int, ...] | None  # one dimension, several, or all of them
 Index: TypeAlias = Any  # whatever may stand between brackets: int, slice, None, ..., arrays, Tensors, a tuple of them
 

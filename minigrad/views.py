@@ -9,13 +9,18 @@ the history it would have, were it made from its base now.
 
 import weakref
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from minigrad.dtypes import FLOATING
 from minigrad.tensor import Tensor
+from minigrad.typing import Array
 from minigrad.writes import owner
 
+if TYPE_CHECKING:
+    from minigrad.function import Function
 
-def note_view(function, inputs: Sequence, result: Tensor, output: int | None = None) -> None:
+
+def note_view(function: "Function", inputs: Sequence, result: Tensor, output: int | None = None) -> None:
     """If the result of function(*inputs) looks at the memory of an input, let the two know of each other.
 
     view_of is the base, the function, and which of its results the tensor is, None where it has one.
@@ -92,7 +97,7 @@ def _make_views_again(x: Tensor, path: set) -> None:
         _make_views_again(view, path)
 
 
-def refuse_unwritable(array, name: str) -> None:
+def refuse_unwritable(array: Array, name: str) -> None:
     """ValueError, in words, for memory that cannot be written to element by element."""
     if array.size and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape, strict=True)):
         raise ValueError(f"{name} into an expanded tensor, several elements of which are one number; .clone() it first")

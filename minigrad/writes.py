@@ -8,6 +8,7 @@ through a view, through detach() or through another Tensor around the same array
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def last_write(array: Array) -> int:
     return 0 if entry is None else entry[0]
 
 
-def arrays_in(*values) -> Iterator[Array]:
+def arrays_in(*values: Any) -> Iterator[Array]:
     """The arrays among the values, in tuples, lists and indices too."""
     for value in values:
         if is_array(value):

@@ -11,8 +11,7 @@ from minigrad.ops.convolution import integer
 from minigrad.ops.linalg import matmul
 from minigrad.ops.shape import cat, reshape, stack
 from minigrad.tensor import Tensor, unwrap
-
-Pair = tuple[int, int]
+from minigrad.typing import Pair
 
 
 class Conv2d(Function):

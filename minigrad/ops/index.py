@@ -76,7 +76,8 @@ class GetItem(Function):
             return Place(self.index, self.from_shape)(grad)
         return PartialGradient(grad, lambda buffer: self.index.add(buffer, grad))
 
-    def put(self, base, view):
+    def put(self, base: Tensor, view: Tensor) -> Tensor:
+        """base with the view at the index."""
         return SetItem(self.index, in_place=True)(base, view)
 
 

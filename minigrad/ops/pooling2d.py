@@ -7,7 +7,7 @@ from minigrad import kernels
 from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
 from minigrad.function import Function
-from minigrad.ops.convolution2d import Pair, padded, pair, windows
+from minigrad.ops.convolution2d import padded, pair, windows
 from minigrad.ops.elementwise import masked_fill
 from minigrad.ops.half import in_float32
 from minigrad.ops.index import gather
@@ -15,6 +15,7 @@ from minigrad.ops.order import amax
 from minigrad.ops.reduce import mean
 from minigrad.ops.shape import cat, reshape
 from minigrad.tensor import Tensor, unwrap
+from minigrad.typing import Pair
 
 
 class MaxPool2d(Function):
@@ -87,7 +88,7 @@ def avg_pool2d(
     if divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override=0; expected another number")
     out, beyond = _out("avg_pool2d", x, field, stride, padding, (1, 1), ceil_mode)
-    sides = tuple((before, after) for before, after in zip(padding, beyond, strict=True))
+    sides = (padding[0], beyond[0]), (padding[1], beyond[1])
     total: Any = None
     for _, _, element in windows(padded(x, sides, 0), field, out, stride, (1, 1)):
         total = element if total is None else total + element

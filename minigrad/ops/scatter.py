@@ -22,27 +22,27 @@ def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: float
     """
     if (src is None) == (value is None):
         raise TypeError("scatter: give src, a tensor, or value, a number; one of the two")
-    index = unwrap(index)
+    place = unwrap(index)
     (d,) = dims(dim, x.ndim, "scatter") or (0,)
     src = value if src is None else src
     if isinstance(src, (Tensor, np.ndarray)) and src.ndim:
         if (
-            index.ndim != x.ndim
+            place.ndim != x.ndim
             or src.ndim != x.ndim
-            or any(i > n for i, n in zip(index.shape, src.shape, strict=True))
+            or any(i > n for i, n in zip(place.shape, src.shape, strict=True))
         ):
-            raise ValueError(f"scatter: index {index.shape} and src {src.shape} do not fit {x.shape} along dim {d}")
+            raise ValueError(f"scatter: index {place.shape} and src {src.shape} do not fit {x.shape} along dim {d}")
         src = _in_dtype_of(x, src, "scatter")
-        if src.shape != index.shape:
-            src = getitem(src, tuple(slice(0, n) for n in index.shape))
+        if src.shape != place.shape:
+            src = getitem(src, tuple(slice(0, n) for n in place.shape))
     elif not isinstance(src, Tensor):
         src = unwrap(x).dtype.type(src)
-    if index.ndim != x.ndim or any(i > n for j, (i, n) in enumerate(zip(index.shape, x.shape, strict=True)) if j != d):
-        raise ValueError(f"scatter: index {index.shape} does not fit inside {x.shape} in the dimensions other than {d}")
-    _check_range(index, x.shape[d] if x.ndim else 1, "scatter")
+    if place.ndim != x.ndim or any(i > n for j, (i, n) in enumerate(zip(place.shape, x.shape, strict=True)) if j != d):
+        raise ValueError(f"scatter: index {place.shape} does not fit inside {x.shape} in the dimensions other than {d}")
+    _check_range(place, x.shape[d] if x.ndim else 1, "scatter")
     if x.ndim == 0:
-        return reshape(SetItem(Index(None, (index.reshape(1),)))(reshape(x, 1), src), ())
-    return SetItem(Index(None, along(index, d), repeats=True))(x, src)
+        return reshape(SetItem(Index(None, (place.reshape(1),)))(reshape(x, 1), src), ())
+    return SetItem(Index(None, along(place, d), repeats=True))(x, src)
 
 
 def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:

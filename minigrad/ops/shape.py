@@ -30,7 +30,8 @@ class Reshape(Function):
     def backward(self, grad):
         return grad.reshape(self.from_shape)
 
-    def put(self, base, view):
+    def put(self, base: Tensor, view: Tensor) -> Tensor:
+        """The view in the shape of base."""
         return reshape(view, base.shape)
 
 
@@ -49,7 +50,8 @@ class Permute(Function):
             inverse[source] = to
         return permute(grad, inverse)
 
-    def put(self, base, view):
+    def put(self, base: Tensor, view: Tensor) -> Tensor:
+        """The view with its dimensions in the order of base."""
         return self.backward(view)
 
 

@@ -48,7 +48,7 @@ def conv2d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
 
 def _convolved(laid_out, batch, channels, sizes, weight, bias, stride, dilation, groups):
     """The convolution of laid-out images with `sizes`, zeros included."""
-    filters, *field = len(weight), *weight.shape[2:]
+    filters, field = len(weight), weight.shape[2:]
     out = out_sizes(sizes, field, stride, ((0, 0), (0, 0)), dilation)
     y = np.empty((batch, filters, *out), np.float32)
     if not y.size:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from minigrad.devices import array_module
 from minigrad.kernels.reference.half import in_float32
-from minigrad.typing import Array
+from minigrad.typing import Array, Pair
 
 
 @in_float32
-def conv1d(x: Array, weight: Array, bias: Array | None, stride: int, padding: int, dilation: int, groups: int) -> Array:
+def conv1d(
+    x: Array, weight: Array, bias: Array | None, stride: int, padding: Pair, dilation: int, groups: int
+) -> Array:
     """y[b, f, t] = bias[f] + sum over c, j of weight[f, c, j] · x[b, c, t·stride + j·dilation].
 
     x (batch, channels, time), to which padding = (left, right) zeros are added in time; weight (filters,
@@ -28,7 +30,7 @@ def conv1d(x: Array, weight: Array, bias: Array | None, stride: int, padding: in
 
 @in_float32
 def conv1d_backward(
-    grad: Array, x: Array, weight: Array, stride: int, padding: int, dilation: int, groups: int, needs: Sequence[bool]
+    grad: Array, x: Array, weight: Array, stride: int, padding: Pair, dilation: int, groups: int, needs: Sequence[bool]
 ) -> tuple[Array | None, ...]:
     """(dx, dweight, dbias) for grad, the gradient of y; None where needs (3 bools) is False."""
     batch, filters, steps = grad.shape

@@ -1,11 +1,16 @@
 """Convolution over height and width as one matrix product for each group: every window written out (im2col)."""
 
+from collections.abc import Sequence
+
 from minigrad.devices import array_module
 from minigrad.kernels.reference.half import in_float32
+from minigrad.typing import Array, Pair, Sides
 
 
 @in_float32
-def conv2d(x, weight, bias, stride, padding, dilation, groups):
+def conv2d(
+    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Array:
     """y[b, f, u, v] = bias[f] + sum over c, i, j of weight[f, c, i, j] · x[b, c, u·sᵤ + i·dᵤ, v·sᵥ + j·dᵥ].
 
     x (batch, channels, height, width), to which padding = ((top, bottom), (left, right)) zeros are added; weight
@@ -23,7 +28,16 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
 
 
 @in_float32
-def conv2d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
+def conv2d_backward(
+    grad: Array,
+    x: Array,
+    weight: Array,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+    needs: tuple[bool, bool, bool],
+) -> tuple[Array | None, Array | None, Array | None]:
     """(dx, dweight, dbias) for grad, the gradient of y; None where needs (3 bools) is False."""
     batch, filters, *out = grad.shape
     rows = grad.reshape(batch, groups, filters // groups, out[0] * out[1])
@@ -37,7 +51,9 @@ def conv2d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
     return dx, dweight, grad.sum((0, 2, 3)) if needs[2] else None
 
 
-def out_sizes(sizes, field, stride, padding, dilation) -> tuple[int, ...]:
+def out_sizes(
+    sizes: Sequence[int], field: Sequence[int], stride: Pair, padding: Sides, dilation: Pair
+) -> tuple[int, ...]:
     """How many windows fit along each dimension: (size + both paddings - dilation·(field - 1) - 1)//stride + 1."""
     return tuple(
         (size + sum(pad) - d * (width - 1) - 1) // s + 1

@@ -4,9 +4,10 @@ import math
 
 from minigrad.devices import array_module
 from minigrad.dtypes import add_at
+from minigrad.typing import Array, Pair, Shape
 
 
-def max_pool2d(x, field, stride, padding, dilation, out):
+def max_pool2d(x: Array, field: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair) -> tuple[Array, Array]:
     """(y, position), both (images, out_height, out_width): the largest of each window of x (images, height, width).
 
     Window (u, v) has the elements x[u·sᵤ + i·dᵤ - pᵤ, v·sᵥ + j·dᵥ - pᵥ] for (i, j) in the field, without those outside;
@@ -30,7 +31,7 @@ def max_pool2d(x, field, stride, padding, dilation, out):
     return y, position
 
 
-def max_pool2d_backward(grad, position, shape):
+def max_pool2d_backward(grad: Array, position: Array, shape: Shape) -> Array:
     """dx, of shape (images, height, width), for grad, the gradient of y: each number added at its position."""
     xp = array_module(grad)
     images, places = len(grad), math.prod(grad.shape[1:])

@@ -4,8 +4,8 @@
         x = cupy.asarray(numpy_array)
         print(cupy.copies)           # what crossed between "host" and "device" since copies.clear()
 
-What goes wrong on a real GPU goes wrong here: an array is no numpy.ndarray and never becomes one in
-silence, arrays of the two libraries do not mix, reductions give 0-d arrays and not numbers, and what
+What goes wrong on a real GPU goes wrong here: an array is no numpy.ndarray and never silently
+becomes one, arrays of the two libraries do not mix, reductions give 0-d arrays and not numbers, and what
 cupy lacks is missing (test_fake_cupy.py compares names and arguments with cupy itself where it is
 installed). Every copy between host and device is counted, whoever asks for it.
 """
