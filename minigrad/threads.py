@@ -25,7 +25,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 SLEEP_SOON = {
@@ -105,6 +105,28 @@ def _crowd(path: str) -> None:
 
     threading.Thread(target=open_region, name="minigrad-crowd", daemon=True).start()
     opened.wait()
+
+
+_pool = threading.RLock()  # of the layer that serves one thread at a time
+
+
+def one_at_a_time(kernel: Callable) -> Callable:
+    """A function that runs numba's threads, made safe to call from several threads at once.
+
+    The layers omp and tbb are. workqueue ends the process when a second thread comes, so there they wait for each
+    other. Starts numba's threads.
+    """
+    import numba
+
+    numba.get_num_threads()
+    if numba.threading_layer() != "workqueue":
+        return kernel
+
+    def alone(*args: Any) -> Any:
+        with _pool:
+            return kernel(*args)
+
+    return alone
 
 
 def _use_reference_kernels() -> None:

@@ -8,11 +8,13 @@ package registers its own in a module that an entry point of the group `minigrad
 """
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 import nn
+from minigrad.kernels import ahead
 from models.classifiers.config import ClassifierConfig
 from models.classifiers.model import BagClassifier, ClassifierModel, NeuralClassifier
 from models.errors import UserError
@@ -36,6 +38,7 @@ class Architecture:
     start     values of the configuration that `minigrad train` begins with
     training  values of the task's training settings that it begins with
     variants  the classes of what model(config) returns, where it is not always of its own class
+    kernels   what a training step on the CPU takes, for a config, where it is worth compiling ahead
     """
 
     config: type
@@ -44,15 +47,25 @@ class Architecture:
     start: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     variants: tuple[type[nn.Module], ...] = ()
+    kernels: Callable[[Any], ahead.Shares] = lambda config: ((), ())
 
 
 MODELS: dict[str, Architecture] = {
     "classifier": Architecture(
-        ClassifierConfig, ClassifierModel, ("classification",), variants=(NeuralClassifier, BagClassifier)
+        ClassifierConfig,
+        ClassifierModel,
+        ("classification",),
+        variants=(NeuralClassifier, BagClassifier),
+        kernels=lambda config: ahead.TRANSFORMER if config.body == "transformer" else ((), ()),
     ),
-    "gpt": Architecture(GPTConfig, GPT, ("language",), GPT_PRESETS["nano"]),
+    "gpt": Architecture(GPTConfig, GPT, ("language",), GPT_PRESETS["nano"], kernels=lambda config: ahead.TRANSFORMER),
     "rnn": Architecture(
-        RNNConfig, RNNGenerator, ("language",), RNN_PRESETS["nano"], {"batch_size": 50, "learning_rate": 2e-3}
+        RNNConfig,
+        RNNGenerator,
+        ("language",),
+        RNN_PRESETS["nano"],
+        {"batch_size": 50, "learning_rate": 2e-3},
+        kernels=lambda config: ahead.recurrent(config.cell),
     ),
     "word2vec": Architecture(Word2VecConfig, Word2Vec, ("word2vec",), {"vocab_size": 2}),
     "glove": Architecture(GloVeConfig, GloVe, ("glove",), {"vocab_size": 2}),

@@ -230,10 +230,10 @@ class _Trial:
         """Try these checks in a process; the one that ended it early, if one did, and whether time was up."""
         tree = Path(tempfile.mkdtemp(dir=self.home)) / "tree"
         try:
-            made = self.library.tree(tree, self.changes)
+            self.library.tree(tree, self.changes)
             reply = self.judge.ask(self._task(tree, ids))
             if self.trusted and reply["ended"] == "done":
-                self.library.keep(tree, made)
+                self.library.keep(tree)
             return self._read(reply, ids)
         finally:
             shutil.rmtree(tree.parent, ignore_errors=True)

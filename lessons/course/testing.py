@@ -1,7 +1,6 @@
 """Testing the exercises of a student's repository, in place: what passes, and what is wrong in words."""
 
 import ast
-import hashlib
 import json
 import os
 import subprocess
@@ -14,7 +13,6 @@ from pathlib import Path
 from lessons.course.cutting import Target, is_blank, line
 from lessons.course.errors import CutError
 from lessons.course.exercises import Check, Course, Exercise
-from lessons.course.trying import LIBRARY
 
 WANTING = {"needs": 1, "unwritten": 2}  # kinds of failures for want of a body
 PATIENCE = 120  # seconds that one check may take, compiling included
@@ -82,7 +80,6 @@ def run_tests(
     targets = [target for exercise in exercises for target in exercise.write]
     for target in {target.path: target for target in targets}.values():
         _check_syntax(course, target)
-    _drop_stale_machine_code(course.root)
     checks = {exercise.number: course.checks(exercise) for exercise in exercises}
     ids = [check.id for exercise in exercises for check in checks[exercise.number]]
     try:
@@ -128,22 +125,6 @@ def _check_presence(course: Course, target: Target) -> None:
         line(course.source(target.path), target)
     except CutError as error:
         raise Broken(f"{error}: its name and its parameters must stay") from None
-
-
-def _drop_stale_machine_code(root: Path) -> None:
-    """Drop what numba compiled if one of its sources changed: numba does not look at what a source imports."""
-    digest = hashlib.sha256()
-    for source in sorted(path for name in LIBRARY for path in (root / name).rglob("*.py")):
-        text = source.read_bytes()
-        if b"numba" in text or b"kernels.cpu" in text:
-            digest.update(text)
-    stamp = root / "minigrad" / "__pycache__" / "compiled-from"
-    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
-        return
-    for compiled in (path for name in LIBRARY for path in (root / name).rglob("*.nb[ic]")):
-        compiled.unlink()
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(digest.hexdigest())
 
 
 def _run(root: Path, ids: list[str], watch) -> dict[str, dict]:

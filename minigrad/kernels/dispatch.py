@@ -25,6 +25,7 @@ import numpy as np
 
 from minigrad.kernels.conditions import always, no_limit
 from minigrad.kernels.fastest import fastest
+from minigrad.threads import one_at_a_time
 
 BACKENDS = ("reference", "numba", "blas", "cuda", "cublas", "emulator")
 ON_GPU = ("cuda", "cublas", "reference")
@@ -63,7 +64,8 @@ class Implementation:
     def load(self) -> Callable:
         """The function."""
         if self.function is None:
-            self.function = getattr(importlib.import_module(f"minigrad.kernels.{self.module}"), self.name)
+            function = getattr(importlib.import_module(f"minigrad.kernels.{self.module}"), self.name)
+            self.function = one_at_a_time(function) if self.backend == "numba" else function
         return self.function
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import minigrad
 from minigrad import devices
 from minigrad.cache import cache_directory
+from minigrad.kernels import compiled_cache
 
 PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "matplotlib", "regex", "rich", "tyro")
 FEATURES = ("sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni", "neon", "sve")
@@ -136,12 +137,13 @@ def _compiler_problem(cupy) -> str | None:
 def storage() -> dict:
     """The caches and the room on the disks they and the working directory are on, in bytes."""
     cache = cache_directory()
-    compiled = [file for directory in _numba_caches() for file in directory.rglob("*.nb[ci]")]
+    compiled = compiled_cache.place()
+    kernels = set(compiled.rglob(f"*{compiled_cache.SUFFIX}")) if compiled else set()
     return {
         "data cache": str(cache),
-        "data cache size": _size(cache.rglob("*")) if cache.is_dir() else 0,
-        "numba cache": [str(directory) for directory in _numba_caches()],
-        "numba cache size": _size(compiled),
+        "data cache size": _size(set(cache.rglob("*")) - kernels) if cache.is_dir() else 0,
+        "compiled kernels": str(compiled) if compiled else None,
+        "compiled kernels size": _size(kernels),
         "free for the data cache": _free(cache),
         "free here": _free(Path.cwd()),
     }
@@ -241,14 +243,6 @@ def _first_line(program: str, *arguments: str) -> str | None:
     lines = [line for line in result.stdout.splitlines() if line.strip()]
     # nvcc's first line is its name, its last the release.
     return (lines[-1] if program == "nvcc" else lines[0]) if result.returncode == 0 and lines else None
-
-
-def _numba_caches() -> list[Path]:
-    """Where numba keeps compiled kernels: beside the sources, or where the sources cannot be written to."""
-    beside = Path(minigrad.__file__).parent / "kernels" / "cpu" / "__pycache__"
-    elsewhere = os.environ.get("NUMBA_CACHE_DIR")
-    candidates = [Path(elsewhere)] if elsewhere else [beside, Path.home() / ".cache" / "numba"]
-    return [directory for directory in candidates if directory.is_dir()]
 
 
 def _size(paths) -> int:

@@ -3,7 +3,7 @@
 `minigrad train`, `eval`, `generate` and `classify` know tasks and protocols, never a model's class. A task says
 
     how examples become batches, and what the loss is     read, build, encode, batches, validation, loss
-    what else happens while a model learns                sample, trainer, warm_up
+    what else happens while a model learns                sample, trainer
     how good it is                                        evaluate, table, pictures
     what it makes of an input                             predict
     what the commands ask                                 options, training, evaluation: dataclasses, a field a flag
@@ -18,6 +18,7 @@ from typing import Any
 
 import minigrad as mg
 import nn
+from minigrad.kernels.ahead import compile_ahead
 from models import registry
 from models.configuration import Sections
 from models.errors import UserError
@@ -125,9 +126,6 @@ class Task:
             **options,
         )
 
-    def warm_up(self, config: Any) -> None:
-        """Compile what a step on the CPU takes, if that is worth doing ahead."""
-
     def introduction(self, job: Job, loop: Teacher) -> str:
         """What is about to be taught, in a line."""
         start = f", from step {loop.step}" if loop.step else ""
@@ -175,7 +173,7 @@ def prepare(task: Task, name: str, sections: Sections, checkpoint: Checkpoint | 
     run, training = sections["run"], sections["training"]
     device = use_device(run)
     if device == "cpu":
-        task.warm_up(sections["model"])
+        compile_ahead(registry.architecture(name).kernels(sections["model"]))
     data = task.read(run)
     digest = unchanged_digest(run, task.fingerprint(data), checkpoint)
     mg.manual_seed(training.seed)

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 import nn
-from minigrad.kernels.ahead import compile_ahead
 from models.classifiers.config import ClassifierConfig
 from models.classifiers.text_classifier import TextClassifier
 from models.classifiers.training import FitConfig
@@ -84,11 +83,6 @@ class Classification(Task):
     loss_label = "cross-entropy (nats per text)"
     description = "Train a text {name}."
     usage = 'minigrad classify {out} "..."   minigrad eval {out}'
-
-    def warm_up(self, config: ClassifierConfig) -> None:
-        """The Transformer's kernels."""
-        if config.body == "transformer":
-            compile_ahead()
 
     def read(self, run: ClassifierRun) -> Dataset:
         """Texts and labels in three parts."""

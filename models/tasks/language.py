@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 import nn
-from minigrad.kernels.ahead import compile_ahead
 from models.configuration import choose_device
 from models.errors import UserError
 from models.generation.generate import generate_text, start_id
@@ -72,10 +71,6 @@ class LanguageModelling(Task):
     evaluation = LanguageEvaluation
     description = "Train a {name} on a text."
     usage = 'minigrad generate {out} --prompt "..."   minigrad eval {out}'
-
-    def warm_up(self, config: Any) -> None:
-        """The Transformer's kernels."""
-        compile_ahead()
 
     def read(self, run: LanguageRun) -> str:
         """The text."""

@@ -7,8 +7,9 @@ what each of them does.
 
 import numba
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 
+from minigrad.kernels.compiled_cache import jit
 from minigrad.kernels.cpu.attention_backward import backward
 from minigrad.kernels.cpu.attention_forward import forward
 from minigrad.kernels.cpu.attention_parts import ALLOWED, BIAS, NO_MASK, OUTER
@@ -111,13 +112,13 @@ _backward_types = (
 # them. Calling the workers by their address keeps them out of that: a third of the time to compile.
 
 
-@njit(types.void(types.intp, types.intp, *_forward_types), parallel=True, cache=True)
+@jit(types.void(types.intp, types.intp, *_forward_types), parallel=True)
 def _forward(address, workers, q, k, v, mask, offset, scale, dropping, out, lse):
     for worker in prange(workers):
         call(address, (np.intp(worker), workers, q, k, v, mask, offset, scale, dropping, out, lse))
 
 
-@njit(types.void(types.intp, types.intp, *_backward_types), parallel=True, cache=True)
+@jit(types.void(types.intp, types.intp, *_backward_types), parallel=True)
 def _backward(address, workers, q, k, v, mask, offset, scale, dropping, grad, out, lse, partial, dk, dv):
     for worker in prange(workers):
         problem = (q, k, v, mask, offset, scale, dropping)

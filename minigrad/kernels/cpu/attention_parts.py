@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from minigrad.kernels.compiled_cache import jit
 from minigrad.kernels.cpu import simd
 from minigrad.kernels.cpu.dropout import HIGH_MULTIPLY, hashed
 from minigrad.kernels.cpu.tiles import COLUMNS, row, span
@@ -20,7 +21,7 @@ ZERO, ONE, INF = np.float32(0), np.float32(1), np.float32(np.inf)
 # Without the wrappers for calls from Python and C, each of which would contain the code once more.
 _OPTIONS = {"fastmath": simd.REORDER, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inline = njit(**_OPTIONS)  # type: ignore[call-overload]
-worker_function = njit(**_OPTIONS, cache=True)  # type: ignore[call-overload]
+worker_function = jit(**_OPTIONS)
 
 
 @inline

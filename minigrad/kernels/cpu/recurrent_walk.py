@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numba import njit, prange, types
 
+from minigrad.kernels.compiled_cache import jit
 from minigrad.kernels.cpu import simd
 from minigrad.kernels.cpu.matmul import pack_columns
 from minigrad.kernels.cpu.micro_kernel import COLUMNS, TALLEST, multiply_rows
@@ -196,7 +197,7 @@ def _multiply(rows, depth, packed, panels, panel, out, at, stride):
         )  # fmt: skip
 
 
-@njit(error_model="numpy", cache=True)
+@jit(error_model="numpy")
 def _multiply_panels(rows, depth, packed, panels, gates, stride, product):
     """product (rows, gates, stride) = packed rows @ the panels of all gates; a gate's units are padded to `stride`."""
     for gate in range(gates):

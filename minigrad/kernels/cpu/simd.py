@@ -26,8 +26,10 @@ gives up: pass a slice to a function instead. To see what a loop became, look fo
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from minigrad.kernels.compiled_cache import jit
 
 # For loops that sum: lets the additions be reordered (so that they vectorise), but unlike
 # fastmath=True keeps inf and NaN meaningful.
@@ -36,17 +38,12 @@ REORDER = {"reassoc", "contract", "nsz"}
 # How every kernel here is compiled: on its first call, for the one signature that its wrapper uses.
 # Only prange becomes parallel; numba need not look for other parallelism.
 _PRANGE = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil")
-parallel = njit(  # type: ignore[call-overload]  # the stubs know no dict of what is parallel
-    parallel={**dict.fromkeys(_PRANGE, False), "prange": True},
-    fastmath=REORDER,
-    error_model="numpy",
-    cache=True,
-)
+parallel = jit(parallel={**dict.fromkeys(_PRANGE, False), "prange": True}, fastmath=REORDER, error_model="numpy")
 # A part of such a kernel: a loop over a slice, which vectorises better here than inside the prange.
-serial = njit(fastmath=REORDER, error_model="numpy", cache=True)
+serial = jit(fastmath=REORDER, error_model="numpy")
 
 # A formula to use inside the loops, computed in the order in which it is written (see above).
-inline = njit(fastmath={"contract"}, forceinline=True, error_model="numpy", cache=True)
+inline = jit(fastmath={"contract"}, forceinline=True, error_model="numpy")
 
 
 # ---- one LLVM instruction each -------------------------------------------------------------

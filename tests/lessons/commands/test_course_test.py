@@ -218,17 +218,6 @@ def test_with_parameters_the_first_that_fails_decides():
     assert testing._outcomes(events(False, None), "time")["a"]["number"] == 0
 
 
-def test_stale_machine_code_is_dropped(tmp_path):
-    folder = tmp_path / "minigrad/kernels/cpu"
-    (folder / "__pycache__").mkdir(parents=True)
-    compiled = folder / "__pycache__" / "softmax.py311.nbi"
-    for text, stale in (("x = 1", True), ("x = 1", False), ("x = 2", True)):
-        (folder / "simd.py").write_text(f"import numba\n{text}")
-        compiled.touch()
-        testing._drop_stale_machine_code(tmp_path)
-        assert compiled.exists() is not stale
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_solving_one_exercise_after_the_other(tmp_path):

@@ -151,13 +151,19 @@ def test_a_gpu_that_works(monkeypatch):
 def test_cache_sizes(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "data"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
-    assert doctor.storage()["data cache size"] == doctor.storage()["numba cache size"] == 0
-    for path, size in (("data/corpora/a.txt", 700), ("numba/x/k.nbi", 40), ("numba/x/k.nbc", 2), ("numba/x/k.py", 9)):
+    assert doctor.storage()["data cache size"] == doctor.storage()["compiled kernels size"] == 0
+    kernels = {"numba/minigrad/x/k-1-2.machinecode": 42, "numba/minigrad/x/k.py": 9, "numba/y/k-1-2.machinecode": 5}
+    for path, size in {"data/corpora/a.txt": 700, **kernels}.items():
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(bytes(size))
     storage = doctor.storage()
-    assert (storage["data cache size"], storage["numba cache size"]) == (700, 42)
+    assert (storage["data cache size"], storage["compiled kernels size"]) == (700, 42)
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    (tmp_path / "data" / "compiled" / "x").mkdir(parents=True)
+    (tmp_path / "data" / "compiled" / "x" / "k-1-2.machinecode").write_bytes(bytes(30))
+    storage = doctor.storage()
+    assert (storage["data cache size"], storage["compiled kernels size"]) == (700, 30)
 
 
 def test_programs_that_are_missing_or_fail():
