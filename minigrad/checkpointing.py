@@ -43,6 +43,7 @@ class _Checkpoint(Function):
     """y = fn(x), its graph thrown away;  dx from running fn again."""
 
     fresh = True
+    moves = True  # what runs inside is counted there
 
     def __init__(self, outputs: list, stretch: "_Stretch"):
         self.outputs, self.stretch = outputs, stretch

@@ -23,7 +23,7 @@ from minigrad.explain import explained
 from minigrad.modes import enable_grad, grad_mode
 from minigrad.tensor import Tensor, unwrap, wrap
 from minigrad.typing import Gradient, Node
-from minigrad.views import note_view
+from minigrad.views import looks_at, note_view
 
 next_order = count().__next__
 
@@ -63,6 +63,8 @@ class Function:
 
     `fresh = True` on the class promises that each array which backward returns shares memory with nothing: not with
     its arguments, what was saved or the other results. The engine may then add to it in place.
+
+    `moves = True` says that elements are copied, chosen or looked at, and none is computed: its flops are 0.
     """
 
     __slots__ = ("_origins", "_recorded_at", "dtype", "hooks", "order", "parents", "saved", "shape")
@@ -72,6 +74,7 @@ class Function:
 
     composite: Any = None
     fresh = False
+    moves = False
     put: Any = None  # put(base, view), where the result looks at the memory of the input: see views.py
 
     def forward(self, *inputs):
@@ -79,6 +82,27 @@ class Function:
 
     def backward(self, *grads):
         raise NotImplementedError(f"{self.name} is not differentiable")
+
+    def flops(self, inputs, outputs) -> int:
+        """The floating-point operations of a call of forward on arrays: minigrad.profile() asks for them, after it.
+
+        An addition, multiplication, division or comparison of numbers counts 1, a root, exponential, sine or another
+        elementary function as well; so a sum of n terms counts n (it begins with 0), and a product of (m, k) with
+        (k, n) 2·m·k·n. A fused operation counts what its formula does. Moving and choosing elements, masks, random
+        bits and the arithmetic of indices count 0. The default, for operations by element, is 1 per output element.
+        """
+        return 0 if self.moves else sum(getattr(y, "size", 1) for y in outputs)
+
+    def backward_flops(self, grads, results) -> int:
+        """The same of the rule, from its arguments and results, while what it saved is there; only what it computed.
+
+        The default is 1 for each element of each gradient, and 0 for one that is passed on or not wanted. What the
+        engine does with gradients, adding them up, is not counted.
+        """
+        if self.moves:
+            return 0
+        computed = (dx for dx in results if dx is not None and not any(looks_at(dx, g) for g in grads))
+        return sum(getattr(dx, "size", 1) for dx in computed)
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
@@ -352,6 +376,8 @@ class _Slot(PartialGradient):
 
 class Identity(Function):
     """y = x;  dx = dy. A new node for the same array."""
+
+    moves = True
 
     def forward(self, x):
         return x

@@ -8,87 +8,9 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from minigrad.function import PartialGradient, observers
 from minigrad.io import write_atomically
-
-
-def _product(a, b) -> int:
-    """2·m·n·k for every matrix of the batch: a multiplication and an addition for each of its terms."""
-    batch = math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]))
-    return 2 * batch * a.shape[-2] * a.shape[-1] * b.shape[-1]
-
-
-def _attention_pairs(node, q, k) -> int:
-    """The (query, key) pairs that causality lets meet, over batch and heads."""
-    batch, heads, queries = q.shape[:3]
-    keys, offset = k.shape[2], node.settings[0]
-    if offset is None:
-        return batch * heads * queries * keys
-    seen = np.clip(np.arange(queries) + offset + 1, 0, keys)
-    return batch * heads * int(seen.sum())
-
-
-def _attention_backward(node, q, k, v) -> int:
-    """S and dP again, then dQ, dK, dV: three products of the head size and two of the value size."""
-    return 2 * _attention_pairs(node, q, k) * (3 * q.shape[-1] + 2 * v.shape[-1])
-
-
-# Floating-point operations by the name of the operation: forward(node, inputs, output). What is not
-# listed does one operation per output element. An exponential, a root or a division counts as one.
-FORWARD_FLOPS = {
-    "MatMul": lambda node, x, y: _product(x[0], x[1]),
-    "Linear": lambda node, x, y: 2 * x[0].size * x[1].shape[0] + y.size * ((x[2] is not None) + bool(node.activation)),
-    "Attention": lambda node, x, y: 2 * _attention_pairs(node, x[0], x[1]) * (x[1].shape[-1] + x[2].shape[-1]),
-    "Softmax": lambda node, x, y: 5 * y.size,  # maximum, subtract, exp, sum, divide
-    "LogSoftmax": lambda node, x, y: 5 * y.size,
-    "CrossEntropy": lambda node, x, y: 4 * x[0].size,
-    "LayerNorm": lambda node, x, y: 8 * y.size,  # two sums, centre, square, scale, weight, bias
-    "RMSNorm": lambda node, x, y: 4 * y.size,
-    "GELU": lambda node, x, y: 8 * y.size,
-    "SiLU": lambda node, x, y: 4 * y.size,
-    **dict.fromkeys(
-        ("Sum", "Mean", "Count", "Extreme", "Prod", "CumProd", "CumSum", "ScatterAdd"), lambda node, x, y: x[0].size
-    ),
-    **dict.fromkeys(
-        [
-            "Cast",
-            "Cat",
-            "Embedding",
-            "Expand",
-            "Flip",
-            "Gather",
-            "GetItem",
-            "Identity",
-            "Permute",
-            "Place",
-            "Repeat",
-            "Reshape",
-            "SetItem",
-            "Split",
-            "Triangle",
-            "Unbind",
-            "Where",
-        ],
-        lambda node, x, y: 0,  # elements are moved, not computed
-    ),
-}
-
-# The same for rules: backward(node, saved). What is not listed costs as much as forward for each gradient it gives.
-BACKWARD_FLOPS = {
-    "MatMul": lambda node, saved: _product(*saved) * sum(node.needs_input_grad),
-    "Linear": lambda node, saved: 2 * saved[0].size * saved[1].shape[0] * sum(node.needs_input_grad[:2]),
-    "Attention": lambda node, saved: _attention_backward(node, *saved[:3]),
-    "Softmax": lambda node, saved: 4 * saved[0].size,
-    "LogSoftmax": lambda node, saved: 4 * saved[0].size,
-    "CrossEntropy": lambda node, saved: 4 * saved[0].size,
-    "LayerNorm": lambda node, saved: 14 * saved[0].size,
-    "RMSNorm": lambda node, saved: 9 * saved[0].size,
-    "GELU": lambda node, saved: 12 * saved[0].size,
-    "SiLU": lambda node, saved: 6 * saved[0].size,
-    **dict.fromkeys(("Sum", "Add", "Expand", "Repeat"), lambda node, saved: 0),
-}
+from minigrad.views import looks_at
 
 COLUMNS = (
     ("operation", "name", "{}"),
@@ -116,7 +38,8 @@ class profile:
 
     Run the work once before: the first call of a kernel compiles it. Times are wall-clock and
     an operation's own: what ran inside it (the second run of a checkpoint, say) is counted
-    there. FLOPs follow the tables of this file; bytes are those of the arrays read and written
+    there. FLOPs are what Function.flops and backward_flops say (sorting, argmax and comparisons
+    by ==, < are no Functions: they stand outside); bytes are those of the arrays read and written
     once, 0 for views. The row "(outside operations)" is everything else: Python, the engine,
     the optimiser.
     """
@@ -155,17 +78,10 @@ class profile:
             stack[-1] += time.perf_counter_ns() - start
 
     def _measured(self, node, phase, inputs, result, saved, start: int, stop: int, inner: int) -> dict:
-        results = [r.values if type(r) is PartialGradient else r for r in _several(result)]
-        if phase == "forward":
-            count = FORWARD_FLOPS.get(node.name, lambda node, x, y: sum(r.size for r in results))
-            flops = count(node, inputs, results[0])
-        elif node.name in BACKWARD_FLOPS:
-            flops = BACKWARD_FLOPS[node.name](node, saved)
-        else:
-            moves = node.name in FORWARD_FLOPS and FORWARD_FLOPS[node.name](node, inputs, inputs[0]) == 0
-            flops = 0 if moves else sum(r.size for r in results if r is not None)
+        results = tuple(r.values if type(r) is PartialGradient else r for r in _several(result))
+        flops = node.flops(inputs, results) if phase == "forward" else node.backward_flops(inputs, results)
         read = _bytes([*inputs, *(saved or ())])
-        view = all(r is None or _is_view(r, inputs) for r in results)
+        view = all(r is None or any(looks_at(r, x) for x in inputs) for r in results)
         return {
             "name": node.name,
             "phase": phase,
@@ -266,10 +182,3 @@ def _several(result) -> tuple:
 
 def _bytes(arrays) -> int:
     return sum(array.nbytes for array in arrays if hasattr(array, "nbytes"))
-
-
-def _is_view(result, inputs) -> bool:
-    """Whether a result is an input again, or another look at its memory: nothing was read or written for it."""
-    base = getattr(result, "base", None)
-    same = (x for x in inputs if result is x or (base is not None and (base is x or base is getattr(x, "base", None))))
-    return next(same, None) is not None

@@ -51,6 +51,7 @@ def as_methods(cls: Any) -> None:
     def save_for_backward(self: Any, *tensors: Any) -> None:
         self.saved = tuple(map(unwrap, tensors))
 
+    cls.moves = True  # forward and backward are made of operations on Tensors, which count themselves
     cls.forward, cls.backward, cls.save_for_backward = forward, backward, save_for_backward
     cls.saved_tensors = property(lambda self: tuple(_tensor(x) for x in self.saved))
 

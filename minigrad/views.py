@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from minigrad.function import Function
 
 
+def looks_at(y: Array, x: Array) -> bool:
+    """Whether array y is x, or another look at its memory."""
+    base = getattr(y, "base", None)
+    return y is x or (base is not None and (base is x or base is getattr(x, "base", None)))
+
+
 def note_view(function: "Function", inputs: Sequence, result: Tensor, output: int | None = None) -> None:
     """If the result of function(*inputs) looks at the memory of an input, let the two know of each other.
 

@@ -125,6 +125,12 @@ class Rotate(Function):
         half = x.shape[-1] // 2
         return x[..., :half], x[..., half:]
 
+    def flops(self, inputs: Any, outputs: Any) -> int:
+        return 3 * outputs[0].size  # four products and two sums for each pair
+
+    def backward_flops(self, grads: Any, results: Any) -> int:
+        return 3 * results[0].size
+
 
 def _angles(positions, dim: int, base: float) -> np.ndarray:
     """t·base^(-2i/dim), shape (positions, dim/2), in float64."""

@@ -19,7 +19,7 @@ UNDOCUMENTED = {"minigrad": 20, "nn": 0, "models": 10}
 # What numba compiles: it finds the types of arguments itself, and an annotation would promise what nobody checks.
 COMPILED = re.compile(r"\b(njit|intrinsic|inline|parallel|serial|worker_function|register_model)\b")
 # What these do is told, with the formula, in the docstring of the class. A Function's take arrays or Tensors.
-RULES = {"forward", "backward", "composite", "flops"}
+RULES = {"forward", "backward", "composite", "flops", "backward_flops"}
 # A kernel's versions have the types and the docstring of the reference's function.
 VERSIONS = ("minigrad/kernels/blas/", "minigrad/kernels/cpu/", "minigrad/kernels/cuda/")
 

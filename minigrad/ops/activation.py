@@ -158,6 +158,12 @@ class GELU(Function):
     def backward(self, grad):
         return kernels.gelu_backward(grad, self.saved[0], self.approximate)
 
+    def flops(self, inputs, outputs):
+        return ACTIVATION_FLOPS["gelu_tanh" if self.approximate == "tanh" else "gelu"][0] * outputs[0].size
+
+    def backward_flops(self, grads, results):
+        return ACTIVATION_FLOPS["gelu_tanh" if self.approximate == "tanh" else "gelu"][1] * results[0].size
+
     def composite(self, x):
         if self.approximate == "tanh":
             return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
@@ -175,6 +181,12 @@ class SiLU(Function):
 
     def backward(self, grad):
         return kernels.silu_backward(grad, self.saved[0])
+
+    def flops(self, inputs, outputs):
+        return ACTIVATION_FLOPS["silu"][0] * outputs[0].size
+
+    def backward_flops(self, grads, results):
+        return ACTIVATION_FLOPS["silu"][1] * results[0].size
 
     def composite(self, x):
         return x * sigmoid(x)
@@ -196,6 +208,12 @@ class Softmax(Function):
             return y * (grad - sum(grad * y, -1, keepdim=True))
         return kernels.softmax_backward(grad, y)
 
+    def flops(self, inputs, outputs):
+        return 5 * outputs[0].size  # maximum, subtract, exp, sum, divide
+
+    def backward_flops(self, grads, results):
+        return 4 * results[0].size  # g·y, sum, subtract, multiply
+
 
 class LogSoftmax(Function):
     """y_i = x_i - ln Σ_j e^(x_j) over the last dimension;  dx = g - e^y·Σ g."""
@@ -212,6 +230,12 @@ class LogSoftmax(Function):
         if isinstance(grad, Tensor):
             return grad - exp(y) * sum(grad, -1, keepdim=True)
         return kernels.log_softmax_backward(grad, y)
+
+    def flops(self, inputs, outputs):
+        return 5 * outputs[0].size  # maximum, subtract, exp, sum, subtract
+
+    def backward_flops(self, grads, results):
+        return 4 * results[0].size  # sum, exp, multiply, subtract
 
 
 def tanh(x: Tensor | Array) -> Tensor:
@@ -289,6 +313,9 @@ ACTIVATIONS = {
     "gelu_tanh": lambda x: gelu(x, "tanh"),
     "silu": silu,
 }
+
+# Floating-point operations per element, forward and backward, of the formulas above and their derivatives.
+ACTIVATION_FLOPS = {None: (0, 0), "relu": (1, 1), "gelu": (5, 11), "gelu_tanh": (9, 18), "silu": (2, 6)}
 
 
 def activate(x: Any, activation: str | None) -> Tensor:

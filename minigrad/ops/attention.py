@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from minigrad import kernels, random
 from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
@@ -32,6 +34,26 @@ class Attention(Function):
     def backward(self, grad):
         q, k, v, mask, out, lse = self.saved
         return (*kernels.attention_backward(grad, q, k, v, out, lse, mask, *self.settings), None)
+
+    def flops(self, inputs, outputs):
+        q, _, v, mask = inputs  # two products; scale, (mask,) softmax and (dropout)
+        added = mask is not None and mask.dtype.kind != "b"
+        each = 2 * (q.shape[-1] + v.shape[-1]) + 6 + added + bool(self.settings[2])
+        return each * self._pairs(*inputs[:2])
+
+    def backward_flops(self, grads, results):
+        q, k, v = self.saved[:3]  # S and dP again, then dQ, dK and dV; in between exp, softmax's rule and the scales
+        added = self.saved[3] is not None and self.saved[3].dtype.kind != "b"
+        each = 2 * (3 * q.shape[-1] + 2 * v.shape[-1]) + 6 + added + 2 * bool(self.settings[2])
+        return each * self._pairs(q, k) + 2 * grads[0].size  # Σ g·y of each query
+
+    def _pairs(self, q, k) -> int:
+        """The (query, key) pairs that causality lets meet, over batch and heads; what a mask hides is computed, too."""
+        batch, heads, queries = q.shape[:3]
+        keys, offset = k.shape[2], self.settings[0]
+        if offset is None:
+            return batch * heads * queries * keys
+        return batch * heads * int(np.clip(np.arange(queries) + offset + 1, 0, keys).sum())
 
     def composite(self, q, k, v, mask):
         return attention_with_weights(q, k, v, mask, *self.settings)[0]

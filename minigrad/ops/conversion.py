@@ -18,6 +18,7 @@ class Cast(Function):
     """y = x in another floating dtype;  dx = g, cast back."""
 
     fresh = True
+    moves = True
 
     def __init__(self, dtype):
         self.dtype_to = dtype
@@ -39,6 +40,8 @@ class Clone(Identity):
 
 class Move(Function):
     """y = x on another device;  dx = g, moved back."""
+
+    moves = True
 
     def __init__(self, device: str):
         self.to_device = device

@@ -1,5 +1,6 @@
 """Convolution over time."""
 
+import math
 from typing import Any
 
 from minigrad import kernels
@@ -29,6 +30,15 @@ class Conv1d(Function):
     def backward(self, grad):
         x, weight, _ = self.saved
         return kernels.conv1d_backward(grad, x, weight, *self.settings, self.needs_input_grad)
+
+    def flops(self, inputs, outputs):
+        _, weight, bias = inputs  # zeros of the padding count as x does
+        return outputs[0].size * (2 * math.prod(weight.shape[1:]) + (bias is not None))
+
+    def backward_flops(self, grads, results):
+        dx, dweight, dbias = results
+        products = (dx is not None) + (dweight is not None)
+        return grads[0].size * (2 * math.prod(self.saved[1].shape[1:]) * products + (dbias is not None))
 
     def composite(self, x, weight, bias):
         stride, padding, dilation, groups = self.settings

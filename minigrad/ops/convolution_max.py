@@ -1,5 +1,6 @@
 """Convolution and max-over-time pooling in one: what TextCNN makes of a text."""
 
+import math
 from typing import Any
 
 from minigrad import kernels
@@ -33,6 +34,17 @@ class Conv1dMax(Function):
     def backward(self, grad):
         x, weight, _, start = self.saved
         return kernels.conv1d_max_backward(grad, x, weight, start, self.lengths, self.needs_input_grad)
+
+    def flops(self, inputs, outputs):
+        x, weight, _ = inputs  # every window that touches a text, compared with the largest so far
+        filters, channels, width = weight.shape
+        windows = int(self.lengths.sum()) + len(x) * (width - 1)
+        return windows * filters * (2 * channels * width + 1) + outputs[0].size
+
+    def backward_flops(self, grads, results):
+        dx, dweight, dbias = results
+        products = (dx is not None) + (dweight is not None)
+        return grads[0].size * (2 * math.prod(self.saved[1].shape[1:]) * products + (dbias is not None))
 
     def composite(self, x, weight, bias):
         xp = array_module(unwrap(x))

@@ -31,7 +31,7 @@ class Pow(Function):
             if kind == "i" and somewhere(y < 0):
                 raise ValueError("pow: integers to a negative integer power; cast one of them with .float()")
             z = x**y
-        self.save_for_backward(x, y, z)
+        self.save_for_backward(x, y, z if self.parents[1] is not None else None)  # y = x**2; y += 1 is no matter
         return z
 
     def backward(self, grad):
@@ -226,11 +226,15 @@ class Clamp(Function):
             where((x > high) | (low > high), grad, 0.0) if self.parents[2] is not None else None,
         )
 
+    def flops(self, inputs, outputs):
+        return outputs[0].size * sum(bound is not None for bound in inputs[1:])  # comparisons
+
 
 class Where(Function):
     """z = x where the condition holds, else y;  dx = g there and 0 elsewhere, dy the reverse."""
 
     fresh = True
+    moves = True
 
     def __init__(self, condition):
         self.condition = condition

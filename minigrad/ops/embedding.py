@@ -12,6 +12,8 @@ from minigrad.tensor import Tensor, unwrap
 class Embedding(Function):
     """y = W[ids];  dW = g added up row by row at the ids (and 0 at padding_idx)."""
 
+    moves = True
+
     def __init__(self, ids, padding_idx: int | None):
         self.ids, self.padding_idx = ids, padding_idx
 
@@ -27,6 +29,9 @@ class Embedding(Function):
         return PartialGradient(
             grad, lambda buffer: kernels.embedding_backward(grad, self.ids, buffer, self.padding_idx)
         )
+
+    def backward_flops(self, grads, results):
+        return grads[0].size  # additions
 
 
 def embedding(ids: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:

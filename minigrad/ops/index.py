@@ -63,6 +63,8 @@ class Index:
 class GetItem(Function):
     """y = x[index];  dx = g added up at the index, 0 elsewhere."""
 
+    moves = True
+
     def __init__(self, index: Index):
         self.index = index
 
@@ -80,6 +82,9 @@ class GetItem(Function):
         """base with the view at the index."""
         return SetItem(self.index, in_place=True)(base, view)
 
+    def backward_flops(self, grads, results):
+        return grads[0].size if self.index.repeats else 0  # additions
+
 
 class Place(Function):
     """y = zeros with x added at the index: the transpose of GetItem;  dx = g[index]."""
@@ -95,9 +100,17 @@ class Place(Function):
     def backward(self, grad):
         return getitem(grad, self.index)
 
+    def flops(self, inputs, outputs):
+        return inputs[0].size if self.index.repeats else 0  # additions
+
+    def backward_flops(self, grads, results):
+        return 0
+
 
 class SetItem(Function):
     """y = x but v at the index;  dx = g with 0 at the index,  dv = g[index].  in_place: y takes the memory of x."""
+
+    moves = True
 
     def __init__(self, index: Index, in_place: bool = False):
         self.index, self.in_place = index, in_place
@@ -131,6 +144,7 @@ class Gather(Function):
     """y[i, j, …] = x[index[i, j, …] in place of dim];  dx = g added up at the index."""
 
     fresh = True
+    moves = True
 
     def __init__(self, index, dim: int, repeats: bool = False):
         self.index = Index(None, along(index, dim), repeats)
@@ -141,6 +155,9 @@ class Gather(Function):
 
     def backward(self, grad):
         return Place(self.index, self.from_shape)(grad)
+
+    def backward_flops(self, grads, results):
+        return grads[0].size if self.index.repeats else 0  # additions
 
 
 class ScatterAdd(Function):
@@ -158,6 +175,12 @@ class ScatterAdd(Function):
 
     def backward(self, grad):
         return grad, Place(self.corner, self.src_shape)(getitem(grad, self.index))
+
+    def flops(self, inputs, outputs):
+        return self.corner.read(inputs[1]).size  # additions
+
+    def backward_flops(self, grads, results):
+        return 0
 
 
 def along(index: Array, dim: int) -> tuple:

@@ -7,7 +7,7 @@ from minigrad import kernels
 from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
 from minigrad.function import Function
-from minigrad.ops.activation import activate
+from minigrad.ops.activation import ACTIVATION_FLOPS, activate
 from minigrad.ops.shape import expand, permute, reshape, swapaxes
 from minigrad.tensor import Tensor, unwrap
 
@@ -18,7 +18,8 @@ class MatMul(Function):
     fresh = True
 
     def forward(self, a, b):
-        self.save_for_backward(a, b)
+        da, db = self.parents  # what is not wanted keeps nothing, as in Mul
+        self.save_for_backward(a if db is not None else None, b if da is not None else None)
         return kernels.matmul(a, b)
 
     def backward(self, grad):
@@ -26,6 +27,15 @@ class MatMul(Function):
         da = matmul(grad, swapaxes(b, -1, -2)) if self.parents[0] is not None else None
         db = matmul(swapaxes(a, -1, -2), grad) if self.parents[1] is not None else None
         return da, db
+
+    def flops(self, inputs, outputs):
+        return 2 * outputs[0].size * inputs[0].shape[-1]
+
+    def backward_flops(self, grads, results):
+        (g,), (da, db) = grads, results
+        of_a = 0 if da is None else 2 * da.size * g.shape[-1]
+        of_b = 0 if db is None else 2 * db.size * g.shape[-2]
+        return of_a + of_b
 
 
 class Linear(Function):
@@ -47,6 +57,17 @@ class Linear(Function):
             _rows(grad), _rows(x), weight, pre, self.activation, self.needs_input_grad
         )
         return None if dx is None else dx.reshape(x.shape), dweight, dbias
+
+    def flops(self, inputs, outputs):
+        _, weight, bias = inputs
+        each = (bias is not None) + ACTIVATION_FLOPS[self.activation][0]
+        return outputs[0].size * (2 * weight.shape[1] + each)
+
+    def backward_flops(self, grads, results):
+        dx, dweight, dbias = results
+        products = (dx is not None) + (dweight is not None)
+        each = (dbias is not None) + ACTIVATION_FLOPS[self.activation][1]
+        return grads[0].size * (2 * self.saved[1].shape[1] * products + each)
 
     def composite(self, x, weight, bias):
         y = matmul(x, swapaxes(weight, 0, 1))

@@ -42,6 +42,17 @@ class CrossEntropy(Function):
         )
         return dlogits, None, None
 
+    def flops(self, inputs, outputs):
+        logits, _, weight = inputs  # maximum, subtract, exp, sum; ln, add and subtract for each row
+        each, row = 4, 3 + (weight is not None)
+        if self.label_smoothing:  # -ln p of every class, summed; the two parts mixed
+            each, row = each + 2 + (weight is not None), row + 3
+        return each * logits.size + row * len(logits)
+
+    def backward_flops(self, grads, results):
+        each = 3 + bool(self.label_smoothing)  # subtract, exp, (the share of each class,) times g; 1 at the target
+        return each * results[0].size + len(results[0])
+
     def composite(self, logits, targets, weight):
         targets, weight = unwrap(targets), unwrap(weight)
         xp = array_module(targets)

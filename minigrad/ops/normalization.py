@@ -1,5 +1,7 @@
 """Layer normalisation and root-mean-square normalisation over the last dimension."""
 
+import math
+
 from minigrad import kernels
 from minigrad.amp import for_sums
 from minigrad.dtypes import FLOATING
@@ -27,6 +29,15 @@ class LayerNorm(Function):
         dx, dweight, dbias = kernels.layer_norm_backward(grad, x, weight, mean, rstd)
         return dx, dweight, None if bias is None else dbias
 
+    def flops(self, inputs, outputs):
+        x, weight, bias = inputs  # two means, centre, square, scale; a division, ε, root and 1/√ for each row
+        rows = math.prod(x.shape[:-1])
+        return x.size * (5 + (weight is not None) + (bias is not None)) + 5 * rows
+
+    def backward_flops(self, grads, results):
+        dx, dweight, dbias = results  # x̂: 2, dx: 7 and the product with w
+        return dx.size * (9 + 3 * (dweight is not None) + (dbias is not None))
+
     def composite(self, x, weight, bias):
         centred = x - mean(x, -1, keepdim=True)
         y = centred * rsqrt(mean(square(centred), -1, keepdim=True) + self.eps)
@@ -50,6 +61,14 @@ class RMSNorm(Function):
     def backward(self, grad):
         x, weight, rstd = self.saved
         return kernels.rms_norm_backward(grad, x, weight, rstd)
+
+    def flops(self, inputs, outputs):
+        x, weight = inputs  # square, sum, scale; a division, ε, root and 1/√ for each row
+        return x.size * (3 + (weight is not None)) + 4 * math.prod(x.shape[:-1])
+
+    def backward_flops(self, grads, results):
+        dx, dweight = results  # x̂: 1, dx: 5 and the product with w
+        return dx.size * (6 + 3 * (dweight is not None))
 
     def composite(self, x, weight):
         y = x * rsqrt(mean(square(x), -1, keepdim=True) + self.eps)

@@ -43,6 +43,9 @@ class Extreme(Function):
         count = chosen.sum(axis=self.dim, keepdims=True).astype(np.float32 if is_half(x.dtype) else x.dtype)
         return keep_dims(grad, x.shape, self.dim) / count * chosen
 
+    def flops(self, inputs, outputs):
+        return inputs[0].size  # comparisons
+
 
 class ExtremeAt(Function):
     """y = x at the indices of the largest (or smallest) along dim;  dx = g there, 0 elsewhere."""
@@ -63,6 +66,12 @@ class ExtremeAt(Function):
         return Place(Index(None, along(where, self.dim)), self.from_shape)(
             keep_dims(grad, self.from_shape, (self.dim,))
         )
+
+    def flops(self, inputs, outputs):
+        return inputs[0].size  # comparisons
+
+    def backward_flops(self, grads, results):
+        return 0
 
 
 def _extreme(x, dim, keepdim, largest: bool):

@@ -10,6 +10,8 @@ from minigrad.typing import Shape
 class Pad(Function):
     """y = x with one value around it;  dx = g without its border."""
 
+    moves = True
+
     def __init__(self, widths: tuple, value: float):
         self.widths, self.value = widths, value
 

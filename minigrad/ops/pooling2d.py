@@ -34,6 +34,12 @@ class MaxPool2d(Function):
     def backward(self, grad):
         return kernels.max_pool2d_backward(grad, self.position, self.saved[0].shape)
 
+    def flops(self, inputs, outputs):
+        return outputs[0].size * math.prod(self.settings[0])  # comparisons
+
+    def backward_flops(self, grads, results):
+        return grads[0].size  # additions
+
     def composite(self, x):
         places = reshape(x, len(x), x.shape[1] * x.shape[2])
         position = self.position.reshape(len(x), -1)

@@ -33,6 +33,8 @@ from minigrad.typing import Dim, Shape
 class Roll(Function):
     """y = x shifted along dims, what leaves at one end coming in at the other;  dx = g shifted back."""
 
+    moves = True
+
     def __init__(self, shifts: tuple, dims: tuple):
         self.shifts, self.dims = shifts, dims
 
@@ -45,6 +47,8 @@ class Roll(Function):
 
 class Diagonal(Function):
     """y[…, i] = x[…, i, i + offset], a view;  dx = g on that diagonal, 0 elsewhere."""
+
+    moves = True
 
     def __init__(self, offset: int):
         self.offset = offset
@@ -63,6 +67,8 @@ class Diagonal(Function):
 class OnDiagonal(Function):
     """y = zeros with y[…, i, i + offset] = x[…, i]: the transpose of Diagonal;  dx = the diagonal of g."""
 
+    moves = True
+
     def __init__(self, offset: int, shape: tuple):
         self.offset, self.to_shape = offset, shape
 
@@ -80,6 +86,8 @@ class OnDiagonal(Function):
 class Unfold(Function):
     """y[…, i, …, k] = x[…, i·step + k, …]: windows along dim, a view;  dx = g added up where windows overlap."""
 
+    moves = True
+
     def __init__(self, dim: int, size: int, step: int):
         self.dim, self.size, self.step = dim, size, step
 
@@ -92,6 +100,9 @@ class Unfold(Function):
 
     def backward(self, grad):
         return Fold(self.dim, self.size, self.step, self.from_shape)(grad)
+
+    def backward_flops(self, grads, results):
+        return grads[0].size  # additions
 
 
 class Fold(Function):
@@ -109,6 +120,12 @@ class Fold(Function):
 
     def backward(self, grad):
         return Unfold(self.dim, self.size, self.step)(grad)
+
+    def flops(self, inputs, outputs):
+        return inputs[0].size  # additions
+
+    def backward_flops(self, grads, results):
+        return 0
 
 
 def roll(x: Tensor, shifts: int | Shape, dims: Dim = None) -> Tensor:

@@ -37,6 +37,14 @@ class LSTM(Function):
             grad, grad_h, grad_c, h0, c0, weight, output, activated, cells, self.sizes, self.reverse
         )
 
+    def flops(self, inputs, outputs):
+        gates, weight = inputs[0], inputs[3]  # the product; adding it, 3 σ, 2 tanh, 3 for c, 1 for h
+        return len(gates) * weight.shape[1] * (8 * weight.shape[1] + 13)
+
+    def backward_flops(self, grads, results):
+        output, weight = self.saved[4], self.saved[3]  # the products for dh and dW; dh and dc 8, the gates 16
+        return output.size * (2 * 8 * weight.shape[1] + 24)
+
     def composite(self, gates, h0, c0, weight):
         """(output, h, c) as forward gives them: a cell (gates, h, c) -> (h, c) of primitives, taken through all steps.
 
@@ -71,6 +79,14 @@ class GRU(Function):
         )
         return (*grads, None if bias is None else dbias)
 
+    def flops(self, inputs, outputs):
+        gates, _, weight, bias = inputs  # the product and bias; 2 for each of r and z, 3 for n, 4 for h
+        return len(gates) * weight.shape[1] * (6 * weight.shape[1] + 11 + 3 * (bias is not None))
+
+    def backward_flops(self, grads, results):
+        weight, bias, output = self.saved[2:5]  # the products for dh and dW; dh 3, n 5, r and z 9; dbias
+        return output.size * (2 * 6 * weight.shape[1] + 17 + 3 * (bias is not None))
+
     def composite(self, gates, h0, weight, bias):
         def cell(gates, h):
             recurrent = matmul(h, swapaxes(weight, 0, 1))
@@ -99,6 +115,14 @@ class RNN(Function):
     def backward(self, grad, grad_h):
         _, h0, weight, output = self.saved
         return kernels.rnn_backward(grad, grad_h, h0, weight, output, self.sizes, self.reverse, self.relu)
+
+    def flops(self, inputs, outputs):
+        gates, _, weight = inputs
+        return gates.size * (2 * weight.shape[1] + 2)  # the product; adding it, the activation
+
+    def backward_flops(self, grads, results):
+        weight, output = self.saved[2:]  # the products for dh and dW; adding to dh, the activation's rule
+        return output.size * (2 * 2 * weight.shape[1] + (2 if self.relu else 4))
 
     def composite(self, gates, h0, weight):
         activation = relu if self.relu else tanh

@@ -33,6 +33,12 @@ class Sum(Function):
     def backward(self, grad):
         return expand(keep_dims(grad, self.from_shape, self.dim), self.from_shape)
 
+    def flops(self, inputs, outputs):
+        return inputs[0].size
+
+    def backward_flops(self, grads, results):
+        return 0
+
 
 class Mean(Function):
     """y = Σ x / n over dim, of n elements each;  dx = g/n, repeated along dim."""
@@ -49,6 +55,12 @@ class Mean(Function):
         dtype = unwrap(grad).dtype
         each = astype(grad, np.float32) if is_half(dtype) else grad  # n may be more than float16 can hold
         return expand(keep_dims(each / (self.n or 1), self.from_shape, self.dim), self.from_shape)
+
+    def flops(self, inputs, outputs):
+        return inputs[0].size + outputs[0].size
+
+    def backward_flops(self, grads, results):
+        return grads[0].size  # divisions, before it is repeated
 
 
 class LogSumExp(Function):
@@ -73,6 +85,12 @@ class LogSumExp(Function):
         x, y = self.saved
         with np.errstate(invalid="ignore"):  # -inf - -inf
             return keep_dims(grad, x.shape, self.dim) * exp(x - keep_dims(y, x.shape, self.dim))
+
+    def flops(self, inputs, outputs):
+        return 4 * inputs[0].size + 2 * outputs[0].size  # maximum, subtract, exp, sum; ln, add
+
+    def backward_flops(self, grads, results):
+        return 3 * results[0].size  # subtract, exp, multiply
 
 
 class Norm(Function):
@@ -102,6 +120,12 @@ class Norm(Function):
         ratio = where(blind, one, abs_(x) / where(unwrap(y) == 0, one, y))
         return where(blind, zero, grad * array_module(unwrap(x)).sign(unwrap(x)) * pow(ratio, self.p - 1))
 
+    def flops(self, inputs, outputs):
+        return (2 if self.p == 2 else 3) * inputs[0].size + outputs[0].size  # (absolute value,) power, sum; root
+
+    def backward_flops(self, grads, results):
+        return (2 if self.p == 2 else 5) * results[0].size  # divide, times g (absolute value, power, times the sign)
+
 
 class Count(Function):
     """y = the number of elements over dim that are not 0;  dx = 0."""
@@ -115,6 +139,12 @@ class Count(Function):
 
     def backward(self, grad):
         return expand(keep_dims(grad * 0.0, self.from_shape, self.dim), self.from_shape)
+
+    def flops(self, inputs, outputs):
+        return inputs[0].size
+
+    def backward_flops(self, grads, results):
+        return 0
 
 
 @also_takes("axis", "keepdims", "dtype")

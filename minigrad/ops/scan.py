@@ -29,6 +29,9 @@ class CumSum(Function):
     def backward(self, grad):
         return flip(cumsum(flip(grad, self.dim), self.dim), self.dim)
 
+    def backward_flops(self, grads, results):
+        return grads[0].size
+
 
 class CumProd(Function):
     """y_i = Π_{j≤i} x_j along dim;  dx_j = s_j·Π_{i<j} x_i  with  s_j = x_{j+1}·s_{j+1} + g_j: exact with zeros."""
@@ -46,6 +49,9 @@ class CumProd(Function):
         grad = swapaxes(astype(grad, wide.dtype), self.dim, -1)
         dx = products_before(wide) * _backwards(_next(wide), grad)
         return astype(swapaxes(dx, self.dim, -1), x.dtype)
+
+    def backward_flops(self, grads, results):
+        return 4 * results[0].size  # the running product, s with a multiply-add, and their product
 
 
 class Prod(Function):
@@ -65,6 +71,12 @@ class Prod(Function):
         grad = keep_dims(astype(grad, wide.dtype), x.shape, (self.dim,))
         return astype(grad * swapaxes(others, self.dim, -1), x.dtype)
 
+    def flops(self, inputs, outputs):
+        return inputs[0].size
+
+    def backward_flops(self, grads, results):
+        return 4 * results[0].size  # two running products, multiplied with one another and g
+
 
 class Recurrence(Function):
     """y_i = a_i·y_{i-1} + b_i along the last dimension;  db_i = a_{i+1}·db_{i+1} + g_i,  da_i = db_i·y_{i-1}."""
@@ -82,6 +94,12 @@ class Recurrence(Function):
         a, y = self.saved
         db = _backwards(_next(a), grad)
         return db * _previous(y), db
+
+    def flops(self, inputs, outputs):
+        return 2 * outputs[0].size
+
+    def backward_flops(self, grads, results):
+        return 3 * grads[0].size
 
 
 @also_takes("axis", "dtype")

@@ -20,6 +20,8 @@ from minigrad.tensor import Tensor, unwrap, wrap
 class Reshape(Function):
     """y = x with the same elements in another shape;  dx = g in the shape of x."""
 
+    moves = True
+
     def __init__(self, shape: tuple):
         self.to_shape = shape
 
@@ -37,6 +39,8 @@ class Reshape(Function):
 
 class Permute(Function):
     """y = x with its dimensions in another order;  dx = g in the inverse order."""
+
+    moves = True
 
     def __init__(self, order: tuple):
         self.dim_order = order
@@ -58,6 +62,8 @@ class Permute(Function):
 class Expand(Function):
     """y = x repeated, without a copy, along dimensions of size 1;  dx = g summed over them."""
 
+    moves = True
+
     def __init__(self, shape: tuple):
         self.to_shape = shape
 
@@ -68,9 +74,14 @@ class Expand(Function):
     def backward(self, grad):
         return unbroadcast(grad, self.from_shape)
 
+    def backward_flops(self, grads, results):
+        return grads[0].size if grads[0].size != results[0].size else 0  # additions
+
 
 class Repeat(Function):
     """y = x tiled `times` along each dimension;  dx = g summed over the copies."""
+
+    moves = True
 
     def __init__(self, times: tuple):
         self.times = times
@@ -85,9 +96,14 @@ class Repeat(Function):
 
         return sum(grad.reshape(tuple(split)), tuple(range(0, len(split), 2)))
 
+    def backward_flops(self, grads, results):
+        return grads[0].size if grads[0].size != results[0].size else 0  # additions
+
 
 class Flip(Function):
     """y = x backwards along dim;  dx = g backwards along dim."""
+
+    moves = True
 
     def __init__(self, dim: tuple):
         self.dim = dim
@@ -101,6 +117,8 @@ class Flip(Function):
 
 class Cat(Function):
     """y = the inputs joined along dim;  each dx is its piece of g."""
+
+    moves = True
 
     def __init__(self, dim: int):
         self.dim = dim
@@ -120,6 +138,8 @@ class Cat(Function):
 
 class Split(Function):
     """y_1, y_2, … = the pieces of x along dim, as views;  dx = the pieces' gradients joined."""
+
+    moves = True
 
     def __init__(self, lengths: list, dim: int):
         self.lengths, self.dim = lengths, dim
@@ -158,6 +178,8 @@ def _side_by_side(pieces, dim: int):
 class Unbind(Function):
     """y_i = x[i] along dim, as views;  dx = the y's gradients stacked along dim."""
 
+    moves = True
+
     def __init__(self, dim: int):
         self.dim = dim
 
@@ -172,6 +194,7 @@ class Triangle(Function):
     """y = x on and below (lower) or above (upper) diagonal k of the last two dimensions, 0 elsewhere."""
 
     fresh = True
+    moves = True
 
     def __init__(self, diagonal: int, lower: bool):
         self.diagonal, self.lower = diagonal, lower

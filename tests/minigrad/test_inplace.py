@@ -304,6 +304,31 @@ def test_writing_elsewhere_is_no_matter():
     np.testing.assert_allclose(x.grad.data, 2 * x.data)
 
 
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_a_product_keeps_only_what_a_wanted_gradient_needs(wanted):
+    """As in PyTorch: an operand that only the other one's gradient would need may be written to or not."""
+    a, b = (Tensor(np.arange(1.0, 5).reshape(2, 2), requires_grad=i == wanted) for i in range(2))
+    y, of_ones = a @ b, np.ones((2, 2))
+    before = [x.numpy().copy() for x in (a.detach(), b.detach())]
+    with mg.no_grad():
+        (a, b)[wanted].mul_(0.0)
+    y.backward(of_ones)
+    expected = of_ones @ before[1].T if wanted == 0 else before[0].T @ of_ones
+    np.testing.assert_array_equal((a, b)[wanted].grad.data, expected)
+    y = a @ b
+    (a, b)[1 - wanted].add_(1.0)
+    with pytest.raises(RuntimeError, match=r"of MatMul, .* was modified in place"):
+        y.backward(of_ones)
+
+
+def test_a_power_may_be_written_to():
+    x = leaf(3)
+    y = x**3
+    y += 1.0
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.data, 3 * x.data**2)
+
+
 def test_accumulating_into_a_gradient_that_was_used_is_a_write():
     x, w = leaf(3), leaf(3)
     (x * 2.0).sum().backward()
