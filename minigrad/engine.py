@@ -7,6 +7,7 @@ meet are added without writing into memory that somebody else holds, and what a 
 
 import threading
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from minigrad.typing import Data, Shape
 from minigrad.writes import note_write
 
 _accumulating = threading.Lock()  # several threads may add to one leaf
+_order = attrgetter("order")
 
 
 def backward(
@@ -42,10 +44,14 @@ def backward(
         targets = {x.grad_fn or x for x in inputs}
     seeds = {root.grad_fn or root: _seed(root, gradient, create_graph, "backward")}
     found = _flow(seeds, targets, create_graph if retain_graph is None else retain_graph, create_graph)
-    for leaf in found if inputs is None else dict.fromkeys(inputs):
-        arrived = found.get(leaf.grad_fn or leaf)
-        if arrived is not None:
+    if inputs is None:
+        for leaf, arrived in found.items():
             _accumulate(leaf, arrived)
+        return
+    for x in dict.fromkeys(inputs):
+        arrived = found.get(x.grad_fn or x)
+        if arrived is not None:
+            _accumulate(x, arrived)
 
 
 def grad(
@@ -108,6 +114,7 @@ def _seed(root: Tensor, gradient, create_graph: bool, caller: str):
                 "number for each leaf; reduce it to a scalar (loss.mean()) or pass an upstream gradient of that shape"
             )
         gradient = array_module(root.array).ones(root.shape, root.dtype)
+        return wrap(gradient) if create_graph else gradient
     shape = gradient.shape if hasattr(gradient, "shape") else np.shape(gradient)
     if tuple(shape) != root.shape:
         raise ValueError(f"{caller}: the upstream gradient has shape {tuple(shape)}, the tensor {root.shape}")
@@ -131,11 +138,10 @@ def _flow(seeds: dict, targets: set | None, retain_graph: bool, create_graph: bo
     engine's `own`: the engine made it, or its rule declares that it returns fresh arrays.
     """
     ordered = _reached(seeds)
-    if targets is None:
-        targets = {node for node in ordered if not node.parents}
-    else:
+    wanted = None  # every node that is reached
+    if targets is not None:
         ordered = _leading_to(targets, ordered)
-    wanted = set(ordered)
+        wanted = set(ordered)
     pending, own, found = seeds, set(), {}
     for node in ordered:
         gradient = pending.pop(node, None)
@@ -145,15 +151,15 @@ def _flow(seeds: dict, targets: set | None, retain_graph: bool, create_graph: bo
             gradient = _run_hooks(node, gradient if node in own else _copy(gradient), create_graph)
             own.discard(node)  # a hook may hold on to it
         parents = node.parents
-        if node in targets:
+        if not parents if targets is None else node in targets:
             found[node] = gradient if node in own and not create_graph else _copy(gradient)
-            if not any(parent in wanted for parent in parents):
+            if not parents or not any(parent in wanted for parent in parents):
                 continue
         results = node.propagate(gradient, retain_graph, create_graph)
         gradient, fresh = None, node.fresh
         for i in range(len(parents)):
             parent, result = parents[i], results[i]
-            if parent is None or result is None or parent not in wanted:
+            if parent is None or result is None or (wanted is not None and parent not in wanted):
                 continue
             made = fresh
             if type(result) is not np.ndarray or result.shape != parent.shape or result.dtype is not parent.dtype:
@@ -186,10 +192,6 @@ def _reached(seeds) -> list:
                 nodes.add(parent)
                 stack.append(parent)
     return sorted(nodes, key=_order, reverse=True)
-
-
-def _order(node) -> int:
-    return node.order
 
 
 def _leading_to(targets: set, ordered: list) -> list:

@@ -167,8 +167,7 @@ class Tensor(Methods):
             raise TypeError(f"a {self.dtype} tensor cannot be an index; use integers")
         return int(self.item())
 
-    def __hash__(self):
-        return id(self)
+    __hash__ = object.__hash__  # by identity, although == compares elements
 
     def __repr__(self):
         from minigrad.printing import text_of
@@ -313,9 +312,12 @@ class _Keep:
             tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
 
 
+_new = object.__new__
+
+
 def wrap(data: Array, requires_grad: bool = False, grad_fn: Any = None, cls: type[Tensor] = Tensor) -> Tensor:
     """A Tensor around an array that is known to be one: the constructor without its checks."""
-    tensor = cls.__new__(cls)
+    tensor = _new(cls)
     tensor.array = data
     tensor.requires_grad = requires_grad
     tensor.grad_fn = grad_fn

@@ -7,9 +7,9 @@ base above it the result of putting v into its place (Function.put), and every o
 the history it would have, were it made from its base now.
 """
 
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from minigrad.dtypes import FLOATING
 from minigrad.tensor import Tensor
@@ -31,20 +31,21 @@ def note_view(function: "Function", inputs: Sequence, result: Tensor, output: in
 
     view_of is the base, the function, and which of its results the tensor is, None where it has one.
     """
-    memory = owner(result.array)
+    array = result.array
+    base = array.base
     for x in inputs:
-        if isinstance(x, Tensor) and (x.array is memory or x.array.base is memory or owner(x.array) is memory):
-            if not result.requires_grad and result.array.dtype.kind not in FLOATING:
+        if isinstance(x, Tensor) and (x.array is base or x.array is array or owner(x.array) is owner(array)):
+            if not result.requires_grad and array.dtype.kind not in FLOATING:
                 return
             result.view_of = x, function, output
             if x.requires_grad and x.grad_fn is None:
                 return  # such a leaf, and so a view of it, is never written to while recording
             if x.views is None:
-                x.views = [weakref.ref(result)]
+                x.views = [ref(result)]
                 return
             if len(x.views) & 31 == 31:  # now and then, those that are gone
                 x.views = [reference for reference in x.views if reference() is not None]
-            x.views.append(weakref.ref(result))
+            x.views.append(ref(result))
             return
 
 

@@ -33,13 +33,14 @@ def owner(array: Array) -> Array:
     return array
 
 
-def note_write(array: Array) -> None:
-    """Remember that the array's memory was written to just now."""
+def note_write(*arrays: Array) -> None:
+    """Remember that the memory of these arrays was written to just now."""
     global now, _limit
-    memory = owner(array)
     with _lock:
         now += 1
-        _written[id(memory)] = now, weakref.ref(memory)
+        for array in arrays:
+            memory = owner(array)
+            _written[id(memory)] = now, weakref.ref(memory)
         if len(_written) > _limit:
             for key in [key for key, (_, reference) in _written.items() if reference() is None]:
                 del _written[key]

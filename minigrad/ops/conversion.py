@@ -95,8 +95,8 @@ def promoted(x: Any, y: Any, no_bool: str = "") -> tuple:
 
     no_bool  the name of an operation that takes no booleans, for the TypeError
     """
-    a = x.data.dtype if isinstance(x, Tensor) else x.dtype if type(x) is ndarray else None
-    b = y.data.dtype if isinstance(y, Tensor) else y.dtype if type(y) is ndarray else None
+    a = x.array.dtype if isinstance(x, Tensor) else x.dtype if type(x) is ndarray else None
+    b = y.array.dtype if isinstance(y, Tensor) else y.dtype if type(y) is ndarray else None
     if a is b:  # the usual cases first
         if a is not None:
             return x, y

@@ -38,7 +38,10 @@ class Index:
         """x[index] of an array: a view of it where there are no `places`, else a copy."""
         view = x if self.view is None else x[self.view]
         if self.places is not None:
-            return view[self.places]
+            y = view[self.places]
+            if type(self.places) is tuple and x.flags.c_contiguous and not y.flags.c_contiguous:
+                return y.copy()  # numpy lays the indexed dimensions out first; in C order, reshape gives a view
+            return y
         return x[(*self.view, ...)] if isinstance(view, np.generic) else view  # a number: 0-d, a view like the others
 
     def write(self, buffer: Array, value: Array | Number) -> None:
@@ -70,8 +73,7 @@ class GetItem(Function):
 
     def forward(self, x):
         self.from_shape = x.shape
-        index = self.index
-        return x[index.places] if index.view is None else index.read(x)
+        return self.index.read(x)
 
     def backward(self, grad):
         if isinstance(grad, Tensor):

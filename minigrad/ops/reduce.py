@@ -16,7 +16,7 @@ from minigrad.ops.elementwise import abs_, exp, pow, sqrt, square, where
 from minigrad.ops.half import in_float32
 from minigrad.ops.keywords import also_takes
 from minigrad.ops.order import amax, amin
-from minigrad.ops.shape import expand
+from minigrad.ops.shape import Expand
 from minigrad.tensor import Tensor, unwrap, wrap
 
 
@@ -31,7 +31,7 @@ class Sum(Function):
         return total(x, self.dim, self.keepdim)
 
     def backward(self, grad):
-        return expand(keep_dims(grad, self.from_shape, self.dim), self.from_shape)
+        return Expand(self.from_shape)(keep_dims(grad, self.from_shape, self.dim))
 
     def flops(self, inputs, outputs):
         return inputs[0].size
@@ -54,7 +54,7 @@ class Mean(Function):
     def backward(self, grad):
         dtype = unwrap(grad).dtype
         each = astype(grad, np.float32) if is_half(dtype) else grad  # n may be more than float16 can hold
-        return expand(keep_dims(each / (self.n or 1), self.from_shape, self.dim), self.from_shape)
+        return Expand(self.from_shape)(keep_dims(each / (self.n or 1), self.from_shape, self.dim))
 
     def flops(self, inputs, outputs):
         return inputs[0].size + outputs[0].size
@@ -138,7 +138,7 @@ class Count(Function):
         return total(x != 0, self.dim, self.keepdim).astype(x.dtype)
 
     def backward(self, grad):
-        return expand(keep_dims(grad * 0.0, self.from_shape, self.dim), self.from_shape)
+        return Expand(self.from_shape)(keep_dims(grad * 0.0, self.from_shape, self.dim))
 
     def flops(self, inputs, outputs):
         return inputs[0].size

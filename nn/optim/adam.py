@@ -41,12 +41,12 @@ class Adam(Optimizer):
                 raise NotImplementedError("Adam: amsgrad cannot be recorded in a CUDA graph; leave one of them out")
             lr, step = self.on_device[id(group)]
             step += 1
-            self._apply(group, lr, step, [p.data for p in params], grads, exp_avgs, exp_avg_sqs)
+            self._apply(group, lr, step, [p.array for p in params], grads, exp_avgs, exp_avg_sqs)
             return
         by_step: dict[int, list[int]] = {}  # parameters that missed a gradient have taken fewer steps
         for i, p in enumerate(params):
             by_step.setdefault(self.count_step(p), []).append(i)
-        arrays = [[p.data for p in params], grads, exp_avgs, exp_avg_sqs]
+        arrays = [[p.array for p in params], grads, exp_avgs, exp_avg_sqs]
         if group["amsgrad"]:
             arrays.append(self.buffers("max_exp_avg_sq", params))
         for step, chosen in by_step.items():

@@ -9,6 +9,7 @@ import numpy as np
 from minigrad.devices import array_module, is_array, move
 from minigrad.modes import enable_grad
 from minigrad.tensor import Tensor, unwrap
+from minigrad.writes import note_write
 from nn.utils.parameters import clear_gradients
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -127,17 +128,16 @@ class Optimizer:
             params = [p for p in group["params"] if p.grad is not None]
             if not params:
                 continue
-            grads = [p.grad.data for p in params]
+            grads = [p.grad.array for p in params]
             for grad, p in zip(grads, params, strict=True):
-                if grad.shape != p.data.shape:
+                if grad.shape != p.array.shape:
                     raise ValueError(
                         f"{type(self).__name__}: a gradient of shape {grad.shape} for a parameter of shape {p.shape}"
                     )
             if group["l1"] or group["maximize"]:
                 grads = [_adjusted(group, g, p.data) for g, p in zip(grads, params, strict=True)]
             self.update(group, params, grads)
-            for p in params:
-                p.bump_version()
+            note_write(*[p.array for p in params])
         return loss
 
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list) -> None:
@@ -148,7 +148,7 @@ class Optimizer:
         """One array of state for each parameter, made on first use."""
         found = []
         for p in params:
-            state, data = self.state[p], p.data
+            state, data = self.state[p], p.array
             buffer = state.get(name)
             if buffer is None:
                 buffer = state[name] = array_module(data).full_like(data, fill, order="C")

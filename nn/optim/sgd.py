@@ -43,7 +43,7 @@ class SGD(Optimizer):
         """The formula above, in one kernel call for parameters with a buffer and one for those without."""
         options = [group[k] for k in ("lr", "momentum", "dampening", "nesterov", "weight_decay")]
         if not group["momentum"]:
-            kernels.sgd([p.data for p in params], grads, [], *options, False)  # type: ignore[call-arg]
+            kernels.sgd([p.array for p in params], grads, [], *options, False)  # type: ignore[call-arg]
             return
         started = ["momentum_buffer" in self.state[p] for p in params]
         buffers = self.buffers("momentum_buffer", params)
@@ -51,7 +51,7 @@ class SGD(Optimizer):
             chosen = [i for i, s in enumerate(started) if s != first]
             if chosen:
                 kernels.sgd(  # type: ignore[call-arg]
-                    [params[i].data for i in chosen],
+                    [params[i].array for i in chosen],
                     [grads[i] for i in chosen],
                     [buffers[i] for i in chosen],
                     *options,

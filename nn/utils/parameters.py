@@ -88,7 +88,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list:
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad.data for p in parameters if p.grad is not None]
+    return [p.grad.array for p in parameters if p.grad is not None]
 
 
 def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool = True) -> None:
