@@ -372,7 +372,7 @@ def _upstream(output: Tensor, seed: int) -> Array:
     return _random(np.random.default_rng(seed), output.shape)
 
 
-def _random(generator: np.random.Generator, shape: Shape) -> Array:
+def _random(generator: "np.random.Generator", shape: Shape) -> Array:
     """Numbers between 0.5 and 1.5 with random signs: none small, no two alike."""
     return np.asarray((0.5 + generator.random(shape)) * generator.choice([-1.0, 1.0], shape))  # 0-d too
 

@@ -6,6 +6,7 @@ kernels/reference/dropout.py), so its state is all that a checkpoint needs, on e
 """
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,14 +16,20 @@ import numpy as np
 from minigrad.devices import library
 from minigrad.typing import Array, DTypeLike, Shape
 
-_generator = np.random.Generator(np.random.Philox(0))
+
+_shared: "list[np.random.Generator]" = []  # the one of the first line, once it is used: numpy.random loads slowly
+_making = threading.Lock()
+
+
+def _started(seed: int) -> "np.random.Generator":
+    return np.random.Generator(np.random.Philox(seed))
 
 
 def manual_seed(seed: int) -> None:
     """Start the generator again from `seed`, a non-negative integer."""
     if seed < 0:
         raise ValueError(f"manual_seed: {seed}; expected a non-negative integer")
-    _generator.bit_generator.state = np.random.Philox(seed).state
+    generator().bit_generator.state = np.random.Philox(seed).state
 
 
 class Generator:
@@ -35,7 +42,7 @@ class Generator:
         if device != "cpu":
             raise ValueError(f"Generator: device={device!r}; generators live on the CPU and draw for either device")
         self._seed = 0
-        self.numbers = np.random.Generator(np.random.Philox(0))
+        self.numbers = _started(0)
 
     def manual_seed(self, seed: int) -> "Generator":
         """Start again from a non-negative integer; returns self."""
@@ -58,9 +65,15 @@ class Generator:
         self.numbers.bit_generator.state = _philox_state(state)
 
 
-def generator(own: Generator | None = None) -> np.random.Generator:
+def generator(own: Generator | None = None) -> "np.random.Generator":
     """numpy's generator behind everything random, for initialisers and samplers; or the one of a Generator."""
-    return _generator if own is None else own.numbers
+    if own is not None:
+        return own.numbers
+    if not _shared:
+        with _making:
+            if not _shared:
+                _shared.append(_started(0))
+    return _shared[0]
 
 
 def next_seed(own: Generator | None = None) -> Any:
@@ -133,15 +146,15 @@ def _uniform_by_position(shape: Shape, seed: int | Array, xp: Any) -> Array:
 
 def get_rng_state() -> dict[str, Any]:
     """The generator's state in JSON's types; set_rng_state puts it back."""
-    return _state_of(_generator)
+    return _state_of(generator())
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
     """Continue from a state that get_rng_state gave."""
-    _generator.bit_generator.state = _philox_state(state)
+    generator().bit_generator.state = _philox_state(state)
 
 
-def _state_of(numbers: np.random.Generator) -> dict[str, Any]:
+def _state_of(numbers: "np.random.Generator") -> dict[str, Any]:
     state = numbers.bit_generator.state
     return {
         "counter": [int(n) for n in state["state"]["counter"]],

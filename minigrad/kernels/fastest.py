@@ -7,7 +7,6 @@ table runs the first version in the order of kernels/__init__.py: the vendor's f
     python -m minigrad.kernels.tune        measures, and writes the file
 """
 
-import json
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -34,6 +33,8 @@ def fastest(kernel: str, args: Sequence[Any]) -> str | None:
 @cache
 def table() -> dict[str, list[dict]]:
     """{kernel: [{"dtype": …, "shapes": […], "microseconds": {backend: …}}, …]}"""
+    import json
+
     return json.loads(PATH.read_text())["kernels"]
 
 
