@@ -138,10 +138,10 @@ def _flow(seeds: dict, targets: set | None, retain_graph: bool, create_graph: bo
     engine's `own`: the engine made it, or its rule declares that it returns fresh arrays.
     """
     ordered = _reached(seeds)
-    wanted = None  # every node that is reached
+    wanted: set = set()  # what leads to the targets, if there are any
     if targets is not None:
         ordered = _leading_to(targets, ordered)
-        wanted = set(ordered)
+        wanted.update(ordered)
     pending, own, found = seeds, set(), {}
     for node in ordered:
         gradient = pending.pop(node, None)
@@ -159,7 +159,7 @@ def _flow(seeds: dict, targets: set | None, retain_graph: bool, create_graph: bo
         gradient, fresh = None, node.fresh
         for i in range(len(parents)):
             parent, result = parents[i], results[i]
-            if parent is None or result is None or (wanted is not None and parent not in wanted):
+            if parent is None or result is None or (targets is not None and parent not in wanted):
                 continue
             made = fresh
             if type(result) is not np.ndarray or result.shape != parent.shape or result.dtype is not parent.dtype:

@@ -16,7 +16,6 @@ import numpy as np
 from minigrad.devices import library
 from minigrad.typing import Array, DTypeLike, Shape
 
-
 _shared: "list[np.random.Generator]" = []  # the one of the first line, once it is used: numpy.random loads slowly
 _making = threading.Lock()
 

@@ -310,7 +310,9 @@ def test_parity_of_every_mixture():
         np.testing.assert_allclose(x.grad.data, t.grad.numpy(), atol=1e-12)
 
 
-@pytest.mark.parametrize("index", [(..., [0, 0]), (slice(None), [1, 0], slice(None)), (slice(1, None), [[1, 0], [0, 0]])])
+@pytest.mark.parametrize(
+    "index", [(..., [0, 0]), (slice(None), [1, 0], slice(None)), (slice(1, None), [[1, 0], [0, 0]])]
+)
 def test_what_an_index_after_a_slice_picks_lies_in_c_order(index):
     """numpy's result does not, so that reshape copied it, and a write into the reshaped tensor was lost."""
     picked = mg.tensor(np.arange(24.0).reshape(3, 2, 4))[index]
