@@ -89,6 +89,8 @@ def cases() -> Iterator[Case]:
         yield from _recurrent_cases(batch, steps, hidden)
     for batch, channels, length, filters, width in ((32, 100, 60, 100, 3), (8, 384, 512, 384, 3)):
         yield from _convolution_cases(batch, channels, length, filters, width)
+    for batch, channels, size, filters, width in ((64, 1, 28, 32, 3), (64, 16, 14, 32, 3)):
+        yield from _image_cases(batch, channels, size, filters, width)
     for count, size in ((52, 16_384), (52, 262_144)):
         yield from _optimizer_cases(count, size)
 
@@ -284,6 +286,37 @@ def _convolution_cases(batch: int, channels: int, length: int, filters: int, wid
     yield Case("conv1d_backward", label, back, 2 * flops)
     yield Case("conv1d_max", label, text, flops)
     yield Case("conv1d_max_backward", label, text_back)
+
+
+def _image_cases(batch: int, channels: int, size: int, filters: int, width: int) -> Iterator[Case]:
+    """A convolution of images that keeps their size, and the pooling by twos that halves it."""
+    edge = (width // 2, width // 2)
+    settings = (1, 1), (edge, edge), (1, 1), 1  # stride, padding, dilation, groups
+    windows = (2, 2), (2, 2), (0, 0), (1, 1), (size // 2, size // 2)  # field, stride, padding, dilation, out
+    label = f"{batch}×{channels}×{size}×{size}→{filters}, {width}×{width}"
+    flops = 2 * batch * size**2 * channels * filters * width**2
+
+    def images(r):
+        return _array(r, batch, channels, size, size)
+
+    def back(r):
+        grad = _array(r, batch, filters, size, size)
+        return grad, images(r), _array(r, filters, channels, width, width), *settings, (True, True, True)
+
+    def pool_back(r):
+        y, position = kernels.max_pool2d(_array(r, batch * filters, size, size), *windows)
+        return _array(r, *y.shape), position, (batch * filters, size, size)
+
+    yield Case(
+        "conv2d",
+        label,
+        lambda r: (images(r), _array(r, filters, channels, width, width), _array(r, filters), *settings),
+        flops,
+    )
+    yield Case("conv2d_backward", label, back, 2 * flops)
+    label = f"{batch * filters}×{size}×{size}, 2×2"
+    yield Case("max_pool2d", label, lambda r: (_array(r, batch * filters, size, size), *windows))
+    yield Case("max_pool2d_backward", label, pool_back)
 
 
 def _optimizer_cases(count: int, size: int) -> Iterator[Case]:

@@ -41,11 +41,12 @@ for _ in range(5):
     burnt.append(time.process_time() - start)
 print(1000 * min(burnt), 1000 * max(burnt))
 """
+ABOUT_THREADS = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"}
 SPINNING = {"OPENBLAS_THREAD_TIMEOUT": "26", "GOMP_SPINCOUNT": "300000"}  # the libraries' own defaults
 
 
 def python(program, **variables):
-    environment = {k: v for k, v in os.environ.items() if k not in {*threads.SLEEP_SOON, "OMP_WAIT_POLICY"}}
+    environment = {k: v for k, v in os.environ.items() if k not in {*threads.SLEEP_SOON, *ABOUT_THREADS}}
     environment.update(variables)
     result = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=200

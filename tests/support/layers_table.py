@@ -345,7 +345,7 @@ TRANSFORMERS = [
             x,
             y,
             src_key_padding_mask=pad,
-            tgt_mask=m.generate_square_subsequent_mask(4).to(y.dtype),
+            tgt_mask=m.generate_square_subsequent_mask(4, device=y.device, dtype=y.dtype),
             memory_key_padding_mask=pad,
         ),
     ),
