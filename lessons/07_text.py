@@ -26,6 +26,7 @@ from lessons.material.kit import corpus, fast, goal, show_source
 from models.text import tokenizers
 from models.text.batching import TokenBatches, train_val_split
 from models.text.tokenizers import ByteTokenizer, CharTokenizer, StreamDecoder, WordTokenizer
+from models.text.words import piece_pattern
 from nn import functional as F
 from nn import optim
 
@@ -47,7 +48,7 @@ rng = np.random.default_rng(0)
 line = "naïve cafés: 3 €"
 cuts = {
     "characters": list(line),
-    "words": WordTokenizer.pattern.findall(line),
+    "words": piece_pattern(line).findall(line),
     "bytes": [f"{byte:02x}" for byte in line.encode()],
 }
 figure, axes = plt.subplots(3, 1, figsize=(7.5, 2.9))

@@ -273,9 +273,10 @@ class Tokenizer(ABC):
         Raises DataError for ids out of range.
         """
         ids = self._checked(ids)
-        shown = self._shown[ids]
+        if not self.special_tokens:
+            return self._join(ids)
         if skip_special_tokens or (self._index[ids] >= 0).all():
-            return self._join(ids[shown])
+            return self._join(ids[self._shown[ids]])
         pieces, first = [], True
         for id in ids.tolist():
             pieces.append(self.token_bytes(id, first, skip_special_tokens))

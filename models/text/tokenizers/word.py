@@ -97,6 +97,10 @@ class WordTokenizer(Tokenizer):
         spans = [match.span() for match in matches if self.whitespace or not match[0].isspace()]
         return ids, np.array(spans, np.int64).reshape(-1, 2)
 
+    def _join(self, ids: np.ndarray) -> str:
+        words = ["\ufffd" if i < 0 else self.words[i] for i in self._index[ids].tolist()]
+        return self.separator.decode().join(words)
+
     def _fields(self) -> dict[str, Any]:
         own = ("words", "lowercase", "whitespace", "marks")
         return {name: getattr(self, name) for name in own}
