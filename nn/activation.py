@@ -314,12 +314,13 @@ class PReLU(Module):
 
     num_parameters  1, or one slope for each channel of input (batch, channels, ...)
     init            what they start at
+
+    The argument is PyTorch's; as an attribute num_parameters is, as of every Module, the method that counts.
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike = "float32"):
         super().__init__()
         check_sizes("PReLU", num_parameters=num_parameters)
-        self.num_parameters = num_parameters  # type: ignore[method-assign, assignment]  # PyTorch's name
         self.weight = Parameter(mg.full((num_parameters,), init, dtype=dtype))
 
     def forward(self, input: Tensor) -> Tensor:
@@ -328,7 +329,7 @@ class PReLU(Module):
 
     def extra_repr(self) -> str:
         """The settings."""
-        return f"num_parameters={self.num_parameters}"
+        return f"num_parameters={len(self.weight)}"
 
 
 class GLU(Module):

@@ -9,6 +9,7 @@ import minigrad as mg
 import nn
 from nn import functional as F
 from nn import init
+from tests.support.layers_table import CASES
 
 lead = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 size = st.integers(1, 6)
@@ -158,3 +159,11 @@ def test_initial_values_follow_the_seed():
 def test_bad_input(act, error, message):
     with pytest.raises(error, match=message):
         act()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_setting_hides_what_a_module_can_do(case):
+    """PyTorch's PReLU has a number num_parameters; ours keeps the method that every Module has."""
+    layer = case.build(nn)
+    assert [name for name in vars(layer) if hasattr(nn.Module, name)] == []
+    assert layer.num_parameters() == sum(parameter.numel() for parameter in layer.parameters())
