@@ -140,7 +140,8 @@ class CarriedState:
         ids, starts, targets = batch
         state = None if starts.item() else self._states[model.training]
         logits, state = model(ids, state)
-        self._states[model.training] = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        kept: State = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
+        self._states[model.training] = kept
         return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
 
     def state_dict(self) -> dict[str, Tensor]:

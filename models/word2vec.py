@@ -104,6 +104,7 @@ class Word2Vec(nn.Module):
         bound = 0.5 / config.embedding_dim
         nn.init.uniform_(self.embedding.weight, -bound, bound)
         shape = (config.vocab_size, config.embedding_dim, counts)
+        self.output: nn.NegativeSamplingLoss | nn.HierarchicalSoftmax
         if config.output == "negative-sampling":
             self.output = nn.NegativeSamplingLoss(*shape, num_negatives=config.negatives, reduction="sum")
         else:

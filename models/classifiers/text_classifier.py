@@ -23,7 +23,7 @@ from models.classifiers.synonyms import synonym_table
 from models.classifiers.training import FitAtOnce, FitConfig, make_trainer
 from models.classifiers.vocabulary import make_tokenizer
 from models.errors import UserError
-from models.text.sources.datasets import encode_labels
+from models.text.sources.datasets import encode_labels, names_in
 from models.text.sources.labelled import Label
 from models.text.tokenizers import Tokenizer
 from models.training.loop import Result, Teacher
@@ -84,7 +84,7 @@ class TextClassifier:
         _check_examples(texts, labels)
         self.tokenizer = make_tokenizer(texts, self.config)
         multi_label = not isinstance(labels[0], str)
-        names = sorted({name for label in labels for name in (label if multi_label else (label,))})
+        names = names_in(labels)
         if len(names) < 2 and not (multi_label and names):
             raise UserError(f"every text has the same label, {names}: there is nothing to tell apart")
         self.config = dataclasses.replace(

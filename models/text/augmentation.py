@@ -9,6 +9,8 @@ from functools import partial
 
 import numpy as np
 
+from models.errors import UserError
+
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -46,6 +48,8 @@ def augmentation(
     """All changes that have a probability above 0, one after the other; None if no one has."""
     changes: list[Change] = []
     if synonym_rate:
+        if synonyms is None:
+            raise UserError(f"synonym_rate {synonym_rate:g} without synonyms: give them, or a rate of 0")
         changes.append(partial(replace_by_synonyms, probability=synonym_rate, synonyms=synonyms))
     if token_swap:
         changes.append(partial(swap_tokens, probability=token_swap))

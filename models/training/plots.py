@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import minigrad as mg
 from models.text.tokenizers import Tokenizer
@@ -81,7 +82,7 @@ def plot_words(groups: dict[str, list[str]], points: np.ndarray, path: str | os.
     return Path(path)
 
 
-def running_mean(values: list[float]) -> np.ndarray:
+def running_mean(values: ArrayLike) -> np.ndarray:
     """The mean around each value, over a window of a fiftieth of the run (fewer values at the ends)."""
     values = np.asarray(values, np.float64)
     radius = max(1, len(values) // 100)

@@ -133,7 +133,7 @@ def _from_lines(data: bytes, header: tuple[int, int] | None) -> WordVectors:
         try:
             row = np.array(numbers, np.float32)
         except ValueError:
-            row = ()
+            row = np.empty(0, np.float32)
         if len(row) != dimensions:
             raise DataError(f"line {number:,} is not a word and {dimensions} numbers: {line[:60]!r}")
         rows.setdefault(word, row)

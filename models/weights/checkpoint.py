@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,7 +162,10 @@ def load(directory: str | os.PathLike) -> tuple[nn.Module, Tokenizer | None]:
 def _contents(model, tokenizer, optimizer, state, best_weights, carried) -> Iterator[tuple[str, bytes]]:
     """The files one by one, so that they need not all be in memory at once; the one that vouches for them last."""
     header = {"format": FORMAT, "model": registry.name_of(model), "config": dataclasses.asdict(model.config)}
-    files = [(STATE, partial(_json, state or {})), (MODEL, lambda: to_bytes(model.state_dict()))]
+    files: list[tuple[str, Callable[[], bytes]]] = [
+        (STATE, partial(_json, state or {})),
+        (MODEL, lambda: to_bytes(model.state_dict())),
+    ]
     if optimizer is not None:
         tensors, settings = _named_state(model, optimizer)
         files.append((OPTIMIZER, lambda: to_bytes(tensors, {"settings": json.dumps(settings)})))

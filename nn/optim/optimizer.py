@@ -1,7 +1,7 @@
 """What every optimiser shares: parameter groups, state, and moving both in and out."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -144,7 +144,7 @@ class Optimizer:
         """Write the new values of params, Tensors, from grads, arrays of the same shapes."""
         raise NotImplementedError(f"{type(self).__name__} has no update rule")
 
-    def buffers(self, name: str, params: list[Tensor], fill: float = 0.0) -> list:
+    def buffers(self, name: str, params: Sequence[Tensor], fill: float = 0.0) -> list:
         """One array of state for each parameter, made on first use."""
         found = []
         for p in params:

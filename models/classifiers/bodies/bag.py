@@ -25,13 +25,14 @@ class Bag:
 
     def __init__(self, config: ClassifierConfig):
         self.bag = BagOfWords(config.ngrams, tfidf=config.body not in COUNTS, tokenize=None)
-        make: Callable[[], Any] = {
+        makers: dict[str, Callable[[], Any]] = {
             "naive-bayes": partial(MultinomialNaiveBayes, config.smoothing),
             "complement-naive-bayes": partial(ComplementNaiveBayes, config.smoothing),
             "logistic": partial(LogisticRegression, config.inverse_regularization),
             "svm": partial(LinearSVM, config.inverse_regularization),
             "forest": partial(RandomForest, config.trees),
-        }[config.body]
+        }
+        make = makers[config.body]
         self.classifier = OneVsRest(make) if config.multi_label else make()
 
     def fit(

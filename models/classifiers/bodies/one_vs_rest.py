@@ -1,20 +1,42 @@
-"""Several labels a text: for each label a classifier of its own that says yes or no."""
+"""Several labels per text: for each label a classifier of its own that says yes or no."""
 
 from collections.abc import Callable
+from typing import Protocol, Self
 
 import numpy as np
 
-from models.classifiers.bodies.linear import LinearClassifier
 from models.classifiers.bodies.sparse import SparseMatrix
 from models.errors import UserError
 
 
-class OneVsRest:
-    """OneVsRest(LogisticRegression), or any function without arguments that makes a LinearClassifier."""
+class Classifier(Protocol):
+    """What a member has to offer; LinearClassifiers and RandomForest do."""
 
-    def __init__(self, make: Callable[[], LinearClassifier]):
+    def fit(
+        self,
+        matrix: SparseMatrix,
+        labels: np.ndarray,
+        class_weight: np.ndarray | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Self:
+        """labels: class numbers (texts,); class_weight (classes,): how many times a text counts."""
+
+    def predict_proba(self, matrix: SparseMatrix) -> np.ndarray:
+        """Probabilities (texts, classes)."""
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """What was learnt, as arrays."""
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over a state_dict."""
+
+
+class OneVsRest:
+    """OneVsRest(LogisticRegression), or any function without arguments that makes a classifier."""
+
+    def __init__(self, make: Callable[[], Classifier]):
         self.make = make
-        self.members: list[LinearClassifier] = []
+        self.members: list[Classifier] = []
 
     def fit(
         self,

@@ -94,7 +94,9 @@ def english_sentiment(archive: bytes, name: str) -> str:
     """Sentences with the mean of their ratings, from a tar in an sdist; neutral ones are left out."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         inner = next(m for m in tar if m.name.endswith("/hutto_ICWSM_2014.tar.gz"))
-        ((_, rated),) = tar_texts(tar.extractfile(inner).read(), rf"hutto_ICWSM_2014/{name}_GroundTruth\.txt")
+        ratings = tar.extractfile(inner)
+        assert ratings is not None, f"{inner.name} is not a file"
+        ((_, rated),) = tar_texts(ratings.read(), rf"hutto_ICWSM_2014/{name}_GroundTruth\.txt")
     examples = []
     for line in filter(str.strip, rated.split("\n")):
         _, rating, text = line.split("\t", 2)

@@ -12,6 +12,7 @@ becomes what is read here.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -54,7 +55,12 @@ class Dataset:
     @cached_property
     def labels(self) -> list[str]:
         """The names of the labels that occur in the training part, sorted."""
-        return sorted({label for _, given in self.train for label in (given if self.multi_label else (given,))})
+        return names_in(label for _, label in self.train)
+
+
+def names_in(labels: Iterable[Label]) -> list[str]:
+    """The names among labels, each a name or a tuple of names, sorted."""
+    return sorted({name for label in labels for name in (label if isinstance(label, tuple) else (label,))})
 
 
 def encode_labels(labels: list[Label], names: list[str]) -> "np.ndarray":
@@ -64,14 +70,13 @@ def encode_labels(labels: list[Label], names: list[str]) -> "np.ndarray":
     import numpy as np  # here, because reading a text needs no numpy
 
     positions = {name: position for position, name in enumerate(names)}
-    given = {one for label in labels for one in (label if isinstance(label, tuple) else (label,))}
-    if unseen := sorted(given - positions.keys()):
+    if unseen := [name for name in names_in(labels) if name not in positions]:
         raise DataError(
             f"unseen label{'s' if len(unseen) > 1 else ''} {', '.join(map(repr, unseen[:5]))}: "
             f"the training data has {', '.join(map(repr, names[:20]))}{' …' if len(names) > 20 else ''}"
         )
     if not labels or isinstance(labels[0], str):
-        return np.array([positions[label] for label in labels], dtype=np.int64)
+        return np.array([positions[label] for label in labels if isinstance(label, str)], dtype=np.int64)
     matrix = np.zeros((len(labels), len(names)), dtype=np.int64)
     for row, label in zip(matrix, labels, strict=True):
         row[[positions[one] for one in label]] = 1

@@ -30,7 +30,7 @@ VALUES = {
         lambda: mg.addcmul(mg.tensor(1.0), mg.ones(2, 1), mg.ones(3), value=2),
         np.full((2, 3), 3.0),
     ),
-    "addcdiv by 0": (lambda: mg.addcdiv(mg.tensor([1.0]), mg.tensor([1.0]), mg.tensor([0.0])), [inf]),
+    "addcdiv of a number": (lambda: mg.addcdiv(mg.tensor(1.0), mg.ones(1), mg.tensor(4.0), value=2), [1.5]),
 }
 REFUSED = {
     "hypot": (lambda: mg.hypot(mg.ones(2), mg.ones(3)), ValueError, r"\(2,\).*\(3,\)"),
