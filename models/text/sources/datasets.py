@@ -60,7 +60,7 @@ class Dataset:
 
 def names_in(labels: Iterable[Label]) -> list[str]:
     """The names among labels, each a name or a tuple of names, sorted."""
-    return sorted({name for label in labels for name in (label if isinstance(label, tuple) else (label,))})
+    return sorted({name for label in labels for name in ((label,) if isinstance(label, str) else label)})
 
 
 def encode_labels(labels: list[Label], names: list[str]) -> "np.ndarray":

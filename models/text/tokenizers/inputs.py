@@ -1,6 +1,6 @@
 """Texts to a model's inputs: pairs, special tokens around them, truncation, padding.
 
-The names, the rules and the results are those of transformers' fast tokenizers; where theirs would go on in silence,
+The names, the rules and the results are those of transformers' fast tokenizers; where theirs would go on silently,
 there is an error here: max_length without anything that uses it, a text that cannot be cut to it.
 """
 
