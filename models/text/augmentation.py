@@ -45,7 +45,10 @@ def replace_by_synonyms(
 def augmentation(
     token_dropout: float, token_swap: float, synonym_rate: float, synonyms: np.ndarray | None = None
 ) -> Change | None:
-    """All changes that have a probability above 0, one after the other; None if no one has."""
+    """All changes that have a probability above 0, one after the other; None if none has.
+
+    synonyms  (vocab_size, choices), as for replace_by_synonyms. Raises UserError for a synonym_rate without them.
+    """
     changes: list[Change] = []
     if synonym_rate:
         if synonyms is None:

@@ -160,9 +160,9 @@ def pad_sequences(
     the same side (left for prompts, whose end matters; right for documents, whose beginning does).
     """
     if side not in ("left", "right"):
-        raise ValueError(f"pad_sequences: side={side!r}, expected 'left' or 'right'")
+        raise DataError(f"pad_sequences: side={side!r}, expected 'left' or 'right'")
     if max_length is not None and max_length < 1:
-        raise ValueError(f"pad_sequences: max_length={max_length} must be at least 1")
+        raise DataError(f"pad_sequences: max_length={max_length} must be at least 1")
     longest = max(map(len, sequences), default=0)
     width = longest if max_length is None else min(longest, max_length)
     ids = np.full((len(sequences), width), pad_id, np.int64)
@@ -185,7 +185,7 @@ def bucket_batches(lengths: Sequence[int], batch_size: int, seed: int, pool: int
     less, a smaller one mixes more.
     """
     if batch_size < 1 or pool < 1:
-        raise ValueError(f"bucket_batches: batch_size={batch_size} and pool={pool} must be at least 1")
+        raise DataError(f"bucket_batches: batch_size={batch_size} and pool={pool} must be at least 1")
     sizes = np.asarray(lengths)
     rng = np.random.Generator(np.random.PCG64(seed))
     shuffled = rng.permutation(len(sizes))
@@ -223,10 +223,10 @@ def _checked(
 ) -> np.ndarray:
     """The ids, if a window fits in them; `minimum` is the shortest text that will do, a window by default."""
     if batch_size < 1 or context_length < 1:
-        raise ValueError(f"batch_size={batch_size} and context_length={context_length} must be at least 1")
+        raise DataError(f"batch_size={batch_size} and context_length={context_length} must be at least 1")
     ids = np.asarray(ids)
     if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-        raise ValueError(f"a text is a 1-D array of integer ids, not {ids.dtype} of shape {ids.shape}")
+        raise DataError(f"a text is a 1-D array of integer ids, not {ids.dtype} of shape {ids.shape}")
     needed = context_length + 1 if minimum is None else minimum
     if len(ids) < needed:
         setting, remedy = f"context_length={context_length}", "a smaller context length"

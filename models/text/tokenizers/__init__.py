@@ -8,6 +8,7 @@
     tokenizer = load("tokenizer.json")
 
 base.py       what every tokenizer does, and what a new kind of tokenizer defines
+vocabulary.py ids and the tokens they stand for
 special.py    special tokens: names, ids, roles, and the template that puts them around a text
 inputs.py     texts to a model's inputs: pairs, truncation, padding
 stream.py     decoding token by token

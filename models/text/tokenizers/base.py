@@ -8,8 +8,9 @@ defines
     _ordinary_bytes(id, first)   the bytes that a token adds to a decoded text, unless they are the token itself
     _join(ids)                   decoding at once, where that is faster than token by token
 
-Everything else is here: special tokens (special.py), pairs, padding and truncation (inputs.py), files. Text never
-turns into a special token unless the caller allows it: `<bos>` in a text is five characters.
+Everything else is done once, for all kinds: ids by name (vocabulary.py), special tokens (special.py), pairs, padding
+and truncation (inputs.py), files (here). Text never turns into a special token unless the caller allows it: `<bos>`
+in a text is five characters.
 """
 
 import json
@@ -17,15 +18,15 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, ClassVar, TypedDict, overload
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 
 from models.errors import DataError
 from models.text.files import write_atomically
 from models.text.tokenizers.inputs import Encoding, Settings, Tokens, encode_batch
-from models.text.tokenizers.special import SpecialTokens, Template
+from models.text.tokenizers.special import Template
+from models.text.tokenizers.vocabulary import Vocabulary
 
 UNK, BOS, EOS, PAD = "<unk>", "<bos>", "<eos>", "<pad>"
 FORMAT_VERSION = 2
@@ -42,7 +43,7 @@ class Options(TypedDict, total=False):
     truncation_side: str
 
 
-class Tokenizer(ABC):
+class Tokenizer(Vocabulary, ABC):
     """The base of all tokenizers.
 
     tokens           the ordinary tokens, each once, in the order of their ids
@@ -60,7 +61,6 @@ class Tokenizer(ABC):
 
     type: ClassVar[str]
     unit: ClassVar[str]  # what one token is called: "character"
-    separator: ClassVar[bytes] = b""  # stands between two decoded tokens
     version_1: ClassVar[dict[str, Any]] = {}  # fields that files of version 1 do not have, and their values there
 
     def __init__(
@@ -74,37 +74,17 @@ class Tokenizer(ABC):
         padding_side: str = "right",
         truncation_side: str = "right",
     ):
-        self.special = special = SpecialTokens(special_tokens, len(tokens), roles)
-        self.special_tokens = list(special.ids)
-        if twice := special.ids.keys() & set(tokens):
-            raise DataError(f"{min(twice)!r} is a special token and an ordinary one: rename one of them")
-        self.num_ordinary = len(tokens)
-        self.ordinary_ids = special.ordinary_ids(len(tokens))  # int64 (num_ordinary,)
-        self._size = max(len(tokens), 1 + max(special.names, default=-1), 1 + int(self.ordinary_ids.max(initial=-1)))
-        self._tokens = tokens
-        self._index = np.full(self._size, -1, np.int64)  # of an id's token in `tokens`; -1 for the others
-        self._index[self.ordinary_ids] = np.arange(len(tokens))
-        id_of = special.role_ids.get
+        super().__init__(tokens, special_tokens, roles)
+        id_of = self.special.role_ids.get
         self.unk_id, self.bos_id, self.eos_id, self.pad_id = id_of("unk"), id_of("bos"), id_of("eos"), id_of("pad")
         self.cls_id, self.sep_id, self.mask_id = id_of("cls"), id_of("sep"), id_of("mask")
-        self._shown = self._index >= 0
-        if self.unk_id is not None:
-            self._shown[self.unk_id] = True
         for side in (padding_side, truncation_side):
             if side not in SIDES:
                 raise DataError(f"side {side!r}: expected 'right' or 'left'")
         self.padding_side, self.truncation_side = padding_side, truncation_side
         self._written = (template, pair_template)
-        self.template = Template(template or "$A", special.ids, pair=False)
-        self.pair_template = Template(pair_template or "$A $B:1", special.ids, pair=True)
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of ids, special tokens included: a model's number of logits, and one more than the highest id."""
-        return self._size
-
-    def __len__(self) -> int:
-        return self.vocab_size
+        self.template = Template(template or "$A", self.special.ids, pair=False)
+        self.pair_template = Template(pair_template or "$A $B:1", self.special.ids, pair=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(vocab_size={self.vocab_size}, special_tokens={self.special_tokens})"
@@ -121,13 +101,6 @@ class Tokenizer(ABC):
     @abstractmethod
     def _fields(self) -> dict[str, Any]:
         """The constructor's arguments that this kind of tokenizer has of its own, as JSON values."""
-
-    def _ordinary_bytes(self, id: int, first: bool) -> bytes:
-        """The UTF-8 bytes that an ordinary token adds to a text, of which it is the first token or not.
-
-        They need not be whole characters.
-        """
-        return (b"" if first else self.separator) + self._tokens[self._index[id]].encode()
 
     def _join(self, ids: np.ndarray) -> str:
         """The text of ordinary ids and the unknown token's, int64 (tokens,)."""
@@ -288,80 +261,6 @@ class Tokenizer(ABC):
     ) -> list[str]:
         """The text of each sequence of ids, as decode gives it."""
         return [self.decode(ids, skip_special_tokens) for ids in sequences]
-
-    def token_bytes(self, id: int, first: bool = True, skip_special_tokens: bool = True) -> bytes:
-        """The UTF-8 bytes that one token adds to a text, of which it is the first token or not.
-
-        The unknown token is U+FFFD; other special tokens are silent, unless skip_special_tokens is False.
-        """
-        if not 0 <= id < self.vocab_size:
-            raise DataError(f"token id {id} is out of range: this tokenizer has ids 0 to {self.vocab_size - 1}")
-        if self._index[id] >= 0:
-            return self._ordinary_bytes(id, first)
-        if not self.is_shown(id, skip_special_tokens):
-            return b""
-        written = "\ufffd" if skip_special_tokens else self.special.names[id]
-        return (b"" if first else self.separator) + written.encode()
-
-    def is_shown(self, id: int, skip_special_tokens: bool = True) -> bool:
-        """Whether a token is part of the decoded text: other special tokens than the unknown one are not."""
-        return bool(self._shown[id]) or (not skip_special_tokens and id in self.special.names)
-
-    # Tokens by name
-
-    @overload
-    def convert_ids_to_tokens(self, ids: int) -> str: ...
-    @overload
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]: ...
-    def convert_ids_to_tokens(self, ids: int | Iterable[int]) -> str | list[str]:
-        """The token of an id, or of each, as the vocabulary has it. Raises DataError for ids out of range."""
-        if isinstance(ids, (int, np.integer)):
-            return self._token(int(self._checked([ids])[0]))
-        return [self._token(id) for id in self._checked(ids if isinstance(ids, np.ndarray) else list(ids)).tolist()]
-
-    @overload
-    def convert_tokens_to_ids(self, tokens: str) -> int: ...  # type: ignore[overload-overlap]
-    @overload
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]: ...
-    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> int | list[int]:
-        """The id of a token, or of each, special ones included; of what the vocabulary lacks the unknown token's.
-
-        Raises DataError where there is no such token.
-        """
-        if not isinstance(tokens, str):
-            return [self.convert_tokens_to_ids(token) for token in tokens]
-        id = self._ids.get(tokens, self.unk_id)
-        if id is None:
-            raise DataError(f"the token {tokens!r} is not among the {self.vocab_size} of this tokenizer")
-        return id
-
-    def get_vocab(self) -> dict[str, int]:
-        """Every token and its id, special ones included."""
-        return dict(self._ids)
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return dict(zip(self._tokens, self.ordinary_ids.tolist(), strict=True)) | self.special.ids
-
-    def _token(self, id: int) -> str:
-        """The token of an id in range; an id that no token has, between special ones given far apart, is <no token>."""
-        index = int(self._index[id])
-        return self._tokens[index] if index >= 0 else self.special.names.get(id, "<no token>")
-
-    def _checked(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        array = np.asarray(ids)
-        if array.size == 0 and array.ndim == 1:
-            return np.empty(0, np.int64)
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise DataError(f"token ids are a 1-D sequence of integers, not {array.dtype} of shape {array.shape}")
-        wrong = (array < 0) | (array >= self.vocab_size)
-        if wrong.any():
-            at = int(wrong.argmax())
-            raise DataError(
-                f"token id {array[at]} at position {at} is out of range: "
-                f"this tokenizer has ids 0 to {self.vocab_size - 1}"
-            )
-        return array.astype(np.int64, copy=False)
 
     # Files
 

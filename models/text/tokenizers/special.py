@@ -6,7 +6,7 @@
     Template("[CLS] $A [SEP] $B:1 [SEP]:1", special.ids)
 
 A template is written as the library `tokenizers` writes it: $A is the text, $B the one it is paired with, anything
-else a special token, and `:1` behind a part is its token type, 0 where none is given.
+else a special token, and `:1` after a part is its token type, which is 0 if not given.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +24,9 @@ class SpecialTokens:
 
     tokens  names, whose ids follow those of the vocabulary; or {name: id}: the ordinary tokens then take the free ids
     roles   {"pad": "<|end|>", …} where a name does not say what it is for; one token may have several roles
+
+    ids and names are {name: id} and {id: name}; roles and role_ids {role: name} and {role: id}.
+    Raises DataError for names or ids that occur twice, and for roles that there are not.
     """
 
     def __init__(
@@ -58,10 +61,14 @@ class SpecialTokens:
 
 
 class Template:
-    """The parts of an input in order: (name, token type), where name is "$A", "$B" or None, and its id if None."""
+    """The parts of an input in order, each (segment, special id, token type).
+
+    The segment is "$A" or "$B", and the id then -1; or it is None, and the part the special token of that id.
+    Raises DataError for names that there are not, and for segments that are missing or out of order.
+    """
 
     def __init__(self, written: str, ids: Mapping[str, int], pair: bool):
-        self.parts: list[tuple[str | None, int, int]] = []  # (segment, special id, token type)
+        self.parts: list[tuple[str | None, int, int]] = []
         for part in written.split():
             name, _, token_type = part.rpartition(":") if part not in ids and part[-2:-1] == ":" else (part, "", "0")
             if not token_type.isdecimal() or (name not in ("$A", "$B") and name not in ids):

@@ -81,3 +81,8 @@ def test_all_in_turn():
     changed = change(np.arange(10), np.random.default_rng(0))
     assert len(changed) < 10
     assert (changed == 7).sum() > 3
+
+
+def test_a_synonym_rate_needs_synonyms():
+    with pytest.raises(UserError, match="synonym_rate 0.5 without synonyms"):
+        augmentation(0.0, 0.0, 0.5)
