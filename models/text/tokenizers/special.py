@@ -17,6 +17,7 @@ from models.errors import DataError
 
 # What a special token is for, and the names by which that is understood without saying so.
 ROLES = {role: (f"<{role}>", f"[{role.upper()}]") for role in ("unk", "bos", "eos", "pad", "cls", "sep", "mask")}
+LIMIT = 2**24  # of ids: no vocabulary is as large, and a damaged file must not ask for all memory
 
 
 class SpecialTokens:
@@ -38,8 +39,10 @@ class SpecialTokens:
         if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
             raise DataError(f"special tokens {names}: expected names, each once and none of them empty")
         ids = list(tokens.values()) if isinstance(tokens, Mapping) else range(ordinary, ordinary + len(names))
-        if any(isinstance(id, bool) or not isinstance(id, int) or id < 0 for id in ids) or len(set(ids)) < len(ids):
-            raise DataError(f"special tokens {dict(zip(names, ids, strict=True))}: expected ids from 0 on, each once")
+        if any(type(id) is not int or not 0 <= id < LIMIT for id in ids) or len(set(ids)) < len(ids):
+            raise DataError(
+                f"special tokens {dict(zip(names, ids, strict=True))}: expected ids from 0 to {LIMIT:,}, each once"
+            )
         self.ids = dict(zip(names, ids, strict=True))
         self.names = {id: name for name, id in self.ids.items()}
         self.roles = {role: name for role, known in ROLES.items() for name in known if name in self.ids}
