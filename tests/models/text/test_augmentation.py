@@ -84,5 +84,5 @@ def test_all_in_turn():
 
 
 def test_a_synonym_rate_needs_synonyms():
-    with pytest.raises(UserError, match="synonym_rate 0.5 without synonyms"):
+    with pytest.raises(UserError, match=r"synonym_rate 0\.5 without synonyms"):
         augmentation(0.0, 0.0, 0.5)
