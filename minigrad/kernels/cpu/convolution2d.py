@@ -1,17 +1,24 @@
-"""Convolution over height and width on the CPU: a matrix product whose operand is never written out.
+"""Convolution over height and width on the CPU: a matrix product whose operand is written a block at a time.
 
-In an image with its zeros around it, flat in memory, the element (c, i, j) of the windows that start at neighbouring
-places is a run of neighbouring numbers, if the stride is 1. So the innermost loop of the matrix product, of
-micro_kernel.py, reads the rows of its operand where they are: multiply_runs below. Windows that reach over the right
-edge into the next row are computed, too, and left out when the rows of the output are copied. With another stride the
-runs are gathered first, a panel at a time.
+The windows of all images, one after the other, are the columns of a matrix (im2col) with a row for each element of a
+window, (channel, i, j). BLOCK of its columns and DEPTH of its rows fit in the L2 cache: they are gathered there from
+the images, which have been copied once with their zeros around them, and multiplied before the next block is gathered:
 
-Backward, dx is a convolution of the gradient, spread out by the stride, with the filters turned round; and
-dweight[f, k] is the product of two runs, the gradient of filter f and element k of all windows, 4 × 4 at a time.
+    y        weight · block, a tile of filters × windows in registers       (accumulated over the stretches of DEPTH)
+    dweight  block · gradientᵀ, a tile of elements × filters in registers   (accumulated over the blocks)
+    dx       y again: of the gradient, spread out by the stride, with the filters turned round
+
+An element of the windows of one row is a run of neighbouring numbers, even with a stride s: the columns of an image
+are then laid out in the order 0, s, 2s, …, 1, s + 1, …. So a block is gathered by whole vectors. What a vector has
+beyond the end of its run is overwritten by the next run.
+
+Beside the copy of the images each thread has a block of BLOCK · DEPTH numbers (156 KiB) and BLOCK · filters more; the
+partial sums of dweight take PARTS times its memory at most.
+
+The inner loops are those of micro_kernel.py, with strides that are known when they are compiled.
 """
 
-from typing import NamedTuple
-
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
@@ -19,20 +26,23 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minigrad.kernels.cpu import micro_kernel, simd
-from minigrad.kernels.cpu.micro_kernel import COLUMNS, TALLEST, UNROLL
+from minigrad.kernels.cpu.convolution_images import BLOCK, ROW, copy_and_add, find_windows, gather, lay_out, runs_of
+from minigrad.kernels.cpu.matmul import _kept, _make_pack
+from minigrad.kernels.cpu.micro_kernel import COLUMNS, ROWS, TALLEST, UNROLL, WIDTH
 from minigrad.kernels.reference.convolution2d import out_sizes
 
-RUN = 1024  # windows that one partial sum of dweight has, about; fixed, so that no thread count changes the result
+DEPTH = 192  # rows of a block, so that COLUMNS of them stay in L1; every ROWS divides it
+PART, PARTS = 1024, 16  # windows of one partial sum of dweight, at least; fixed, so that no thread count changes it
 ZERO = np.float32(0)
 
 
 def conv2d(x, weight, bias, stride, padding, dilation, groups):
     """See reference.convolution2d.conv2d."""
-    (top, bottom), (left, right) = padding
-    sizes = top + x.shape[2] + bottom, left + x.shape[3] + right
-    laid_out = _lay_out(x, (top, left), sizes)
+    sizes = tuple(before + size + after for size, (before, after) in zip(x.shape[2:], padding, strict=True))
     bias = np.zeros(len(weight), np.float32) if bias is None else np.ascontiguousarray(bias)
-    return _convolved(laid_out, len(x), x.shape[1], sizes, weight, bias, stride, dilation, groups)
+    laid_out = lay_out(x, [before for before, _ in padding], sizes, (1, 1), stride[1])
+    weight = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
+    return _convolved(laid_out, len(x), sizes, weight, bias, stride, dilation)
 
 
 def conv2d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
@@ -42,30 +52,33 @@ def conv2d_backward(grad, x, weight, stride, padding, dilation, groups, needs):
         dx = _dx(grad, x.shape, weight, stride, padding, dilation, groups)
     if needs[1]:
         dweight = _dweight(grad, x, weight, stride, padding, dilation, groups)
-    dbias = grad.sum((2, 3)).sum(0) if needs[2] else None
-    return dx, dweight, dbias
+    return dx, dweight, _dbias(grad) if needs[2] else None
 
 
-def _convolved(laid_out, batch, channels, sizes, weight, bias, stride, dilation, groups):
-    """The convolution of laid-out images with `sizes`, zeros included."""
-    filters, field = len(weight), weight.shape[2:]
+def _dbias(grad):
+    sums = np.empty(grad.shape[:2], np.float32)
+    _sum_images(np.ascontiguousarray(grad).reshape(sums.size, grad.shape[2] * grad.shape[3]), sums.reshape(-1))
+    return sums.sum(0)
+
+
+def _convolved(laid_out, batch, sizes, weight, bias, stride, dilation):
+    """The convolution of laid-out images with `sizes`, zeros included; weight (groups, filters of a group, …)."""
+    groups, filters, channels, *field = weight.shape
     out = out_sizes(sizes, field, stride, ((0, 0), (0, 0)), dilation)
-    y = np.empty((batch, filters, *out), np.float32)
-    if not y.size:
-        return y
-    if not weight.size:
+    y = np.empty((batch, groups * filters, *out), np.float32)
+    if not (y.size and weight.size):
         y[...] = bias[:, None, None]
         return y
-    windows = _windows(channels // groups, sizes, field, out, stride, dilation)
-    heights = _heights(filters // groups)
-    ends = np.cumsum(heights)
-    flat = weight.reshape(groups, filters // groups, -1)
-    panels = [
-        flat[g, end - height : end].T.reshape(-1)
-        for g in range(groups)
-        for height, end in zip(heights, ends, strict=True)
-    ]
-    _multiply(laid_out, windows, np.concatenate(panels), heights, bias, y.reshape(batch * groups, -1, *out))
+    windows = find_windows(channels, groups, sizes, tuple(field), out, stride, dilation)
+    heights = _heights(filters)
+    panels, at = np.empty(weight.size, np.float32), 0  # (depth, height) each
+    for g in range(groups):
+        for height, end in zip(heights, np.cumsum(heights), strict=True):
+            panel = panels[at : (at := at + height * windows.offsets.size)]
+            panel.reshape(*weight.shape[2:], height)[...] = weight[g, end - height : end].transpose(1, 2, 3, 0)
+    threads = numba.get_num_threads()
+    block, wide = _kept("block", threads * DEPTH * ROW), _kept("wide", threads * filters * ROW)
+    _multiply(laid_out, windows, panels, heights, bias, y.reshape(batch, groups, filters, -1), block[None], wide)
     return y
 
 
@@ -73,74 +86,30 @@ def _dx(grad, shape, weight, stride, padding, dilation, groups):
     """dx[s] = sum over f, k of weight[f, k] · g[s - k]."""
     filters, channels, *field = weight.shape
     reach = [d * (n - 1) for d, n in zip(dilation, field, strict=True)]
-    sizes = [size + r for size, r in zip(shape[2:], reach, strict=True)]
+    sizes = tuple(size + r for size, r in zip(shape[2:], reach, strict=True))
     before = [r - pad[0] for r, pad in zip(reach, padding, strict=True)]
-    spread = _lay_out(grad, before, sizes, stride)
+    spread = lay_out(grad, before, sizes, stride, 1)
     turned = weight.reshape(groups, filters // groups, channels, *field)[..., ::-1, ::-1].swapaxes(1, 2)
-    turned = turned.reshape(groups * channels, filters // groups, *field)
-    no_bias = np.zeros(len(turned), np.float32)
-    return _convolved(spread, len(grad), filters, sizes, turned, no_bias, (1, 1), dilation, groups)
+    return _convolved(spread, len(grad), sizes, turned, np.zeros(groups * channels, np.float32), (1, 1), dilation)
 
 
 def _dweight(grad, x, weight, stride, padding, dilation, groups):
-    (top, bottom), (left, right) = padding
-    sizes = top + x.shape[2] + bottom, left + x.shape[3] + right
-    out = grad.shape[2:]
-    windows = _windows(weight.shape[1], sizes, weight.shape[2:], out, stride, dilation)
-    filters = len(weight) // groups
-    together = -(-RUN // (out[0] * out[1])) if grad.size else 1  # images
-    parts = np.zeros((groups, -(-len(x) // together), filters, len(windows.offsets)), np.float32)
-    if parts.size and grad.size:
-        grads = np.ascontiguousarray(grad).reshape(len(x) * groups, filters, *out)
-        _add_products(_lay_out(x, (top, left), sizes), windows, grads, together, parts)
-    return parts.sum(1).reshape(weight.shape)
-
-
-def _lay_out(x, before, sizes, step=(1, 1)):
-    """x (batch, channels, height, width) flat, in images of `sizes`: x[..., u, v] at before + (u, v)·step, else zeros.
-
-    What would be outside is left out. A few more zeros at the end may be read by the last panel.
-    """
-    batch, channels = x.shape[:2]
-    count = batch * channels * sizes[0] * sizes[1]
-    flat = np.zeros(count + COLUMNS, np.float32)
-    images = flat[:count].reshape(batch, channels, *sizes)
-    to, of = [], []
-    for at, size, s, n in zip(before, sizes, step, x.shape[2:], strict=True):
-        first = max(0, -(at // s)) if at < 0 else 0  # the first that is inside
-        last = min(n, max(first, -(-(size - at) // s)))
-        to.append(slice(at + first * s, max(at + (last - 1) * s + 1, 0) if last > first else at + first * s, s))
-        of.append(slice(first, last))
-    images[:, :, *to] = x[:, :, *of]
-    return flat
-
-
-class Windows(NamedTuple):
-    """Where the windows of a group are in a laid-out image.
-
-    image     numbers in the group's channels of an image
-    offsets   of each element of a window from the window's start
-    starts    of the windows, in panels of COLUMNS; none if they are 0, 1, 2, … because the stride is 1
-    row       how far apart two rows of windows are in that order
-    gathered  the offsets once a panel of other starts has been gathered
-    """
-
-    image: int
-    offsets: np.ndarray
-    starts: np.ndarray
-    row: int
-    gathered: np.ndarray
-
-
-def _windows(channels, sizes, field, out, stride, dilation):
-    c, i, j = np.ogrid[:channels, : field[0], : field[1]]
-    offsets = ((c * sizes[0] + i * dilation[0]) * sizes[1] + j * dilation[1]).reshape(-1)
-    starts, row = np.empty(0, np.int64), sizes[1]
-    if stride != (1, 1):
-        u, v = np.ogrid[: out[0], : out[1]]
-        starts, row = (u * (stride[0] * sizes[1]) + v * stride[1]).reshape(-1), out[1]
-        starts = np.concatenate([starts, np.zeros(-len(starts) % COLUMNS, np.int64)])
-    return Windows(channels * sizes[0] * sizes[1], offsets, starts, row, np.arange(len(offsets)) * COLUMNS)
+    if not (grad.size and weight.size):
+        return np.zeros(weight.shape, np.float32)
+    sizes = tuple(before + size + after for size, (before, after) in zip(x.shape[2:], padding, strict=True))
+    laid_out = lay_out(x, [before for before, _ in padding], sizes, (1, 1), stride[1])
+    windows = find_windows(weight.shape[1], groups, sizes, weight.shape[2:], grad.shape[2:], stride, dilation)
+    filters, depth = len(weight) // groups, len(windows.offsets)
+    width = filters // COLUMNS * COLUMNS + _panel(filters % COLUMNS)
+    height = -(-depth // ROWS) * ROWS
+    grads = np.ascontiguousarray(grad).reshape(len(x), groups, filters, -1)
+    count = len(x) * grads.shape[3]
+    parts = np.empty((groups, max(1, min(PARTS, count // PART)), height, width), np.float32)
+    threads = numba.get_num_threads()
+    block, wide = _kept("block", threads * DEPTH * ROW), _kept("wide", threads * width * ROW)
+    _add_products(laid_out, windows, grads, parts, block[None], wide)
+    dweight = parts.sum(1) if parts.shape[1] > 1 else parts[:, 0]
+    return np.ascontiguousarray(dweight[:, :depth, :filters].swapaxes(1, 2)).reshape(weight.shape)
 
 
 def _heights(rows):
@@ -149,176 +118,173 @@ def _heights(rows):
     return np.array([rows // tiles + (t < rows % tiles) for t in range(tiles)], np.int64)
 
 
-@intrinsic
-def multiply_runs(typingctx, rows, depth, a, a_at, x, x_at, offsets, c, c_at, c_stride):
-    """c[c_at + i·c_stride + s] = Σ_k a[a_at + k·rows + i] · x[x_at + offsets[k] + s], i < rows and s < COLUMNS.
+# ---- the products ---------------------------------------------------------------------------
 
-    micro_kernel.multiply_rows with the rows of B wherever they are; 1 to TALLEST rows, which is not checked.
+
+def _product(shapes):
+    """C[c_at + i·c_stride:] = (C if accumulate else 0) + Σ_p<depth A[a_at + i·a_row + p·a_step] · B[b_at + p·b_step:].
+
+    shapes {choice: (rows, vectors, a_row, a_step, b_step)} of which the first argument chooses, which is not checked.
     """
     index = types.intp
 
-    def generate(context, builder, signature, args):
-        rows, depth, a, a_at, x, x_at, offsets, c, c_at, c_stride = args
-        a_at = micro_kernel._pointer(context, builder, signature.args[2], a, a_at)
-        x_at = micro_kernel._pointer(context, builder, signature.args[4], x, x_at)
-        first = micro_kernel._pointer(context, builder, signature.args[6], offsets, ir.IntType(64)(0))
-        c_at = micro_kernel._pointer(context, builder, signature.args[7], c, c_at)
-        after = builder.append_basic_block("multiplied")
-        choice = builder.switch(rows, after)
-        for height in range(1, TALLEST + 1):
-            with builder.goto_block(builder.append_basic_block(f"rows_{height}")):
-                choice.add_case(ir.IntType(64)(height), builder.block)
-                builder.call(_runs_function(builder.module, height), [depth, a_at, x_at, first, c_at, c_stride])
-                builder.branch(after)
-        builder.position_at_end(after)
-        return context.get_dummy_value()
+    def function(module, choice):
+        rows, vectors, a_row, a_step, b_step = shapes[choice]
+        pointer, integer = ir.FloatType().as_pointer(), ir.IntType(64)
+        of = ir.FunctionType(ir.VoidType(), [integer, pointer, pointer, pointer, integer, ir.IntType(1)])
+        name = f"minigrad_product_{rows}_{vectors}_{a_row}_{a_step}_{b_step}"
+        function = cgutils.get_or_insert_function(module, of, name)
+        if not function.is_declaration:
+            return function
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        depth, a_at, b_at, c_at, c_stride, accumulate = function.args
 
-    return types.void(index, index, a, index, x, index, offsets, c, index, index), generate
+        def steps(count):
+            def body(a_now, b_now, *tile):
+                for p in range(count):
+                    column = [micro_kernel.forward(builder, a_now, p * a_step + i * a_row) for i in range(rows)]
+                    row = micro_kernel.forward(builder, b_now, p * b_step)
+                    tile = micro_kernel.outer_product(builder, column, row, tile)
+                return [
+                    micro_kernel.forward(builder, a_now, count * a_step),
+                    micro_kernel.forward(builder, b_now, count * b_step),
+                    *tile,
+                ]
 
+            return body
 
-def _runs_function(module, rows):
-    """multiply_runs for a number of rows, as a function of its own."""
-    integer, pointer = ir.IntType(64), ir.FloatType().as_pointer()
-    function_type = ir.FunctionType(ir.VoidType(), [integer, pointer, pointer, integer.as_pointer(), pointer, integer])
-    function = cgutils.get_or_insert_function(module, function_type, f"minigrad_multiply_runs_{rows}")
-    if not function.is_declaration:
+        values = [a_at, b_at, *micro_kernel.empty_tile(rows * vectors)]
+        values = micro_kernel.repeat(builder, builder.udiv(depth, integer(UNROLL)), steps(UNROLL), values)
+        _, _, *tile = micro_kernel.repeat(builder, builder.urem(depth, integer(UNROLL)), steps(1), values)
+        with builder.if_else(accumulate) as branches:
+            for branch, add_to_memory in zip(branches, (True, False), strict=True):
+                with branch:
+                    for i in range(rows):
+                        place = builder.gep(c_at, [builder.mul(integer(i), c_stride)])
+                        micro_kernel.store_row(builder, tile[i * vectors : (i + 1) * vectors], place, add_to_memory)
+        builder.ret_void()
         return function
-    function.linkage = "linkonce_odr"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block())
-    depth, a_at, x_at, offsets, c_at, c_stride = function.args
-    tile = [ir.Constant(micro_kernel._vector, None)] * (rows * micro_kernel._vectors)
-    turns, rest = builder.udiv(depth, integer(UNROLL)), builder.urem(depth, integer(UNROLL))
-    a_at, offsets, tile = _runs(builder, turns, UNROLL, rows, a_at, x_at, offsets, tile)
-    _, _, tile = _runs(builder, rest, 1, rows, a_at, x_at, offsets, tile)
-    micro_kernel._store_tile(builder, tile, c_at, c_stride, add_to_memory=False)
-    builder.ret_void()
-    return function
+
+    @intrinsic
+    def product(typingctx, choice, depth, a, a_at, b, b_at, c, c_at, c_stride, accumulate):
+        def generate(context, builder, signature, args):
+            choice, depth, a, a_at, b, b_at, c, c_at, c_stride, accumulate = args
+            at = [
+                micro_kernel._pointer(context, builder, signature.args[n], array, index)
+                for n, array, index in ((2, a, a_at), (4, b, b_at), (6, c, c_at))
+            ]
+            after = builder.append_basic_block("multiplied")
+            cases = builder.switch(choice, after)
+            for value in shapes:
+                with builder.goto_block(builder.append_basic_block(f"choice_{value}")):
+                    cases.add_case(ir.IntType(64)(value), builder.block)
+                    builder.call(function(builder.module, value), [depth, *at, c_stride, accumulate])
+                    builder.branch(after)
+            builder.position_at_end(after)
+            return context.get_dummy_value()
+
+        return types.void(index, index, a, index, b, index, c, index, index, types.boolean), generate
+
+    return product
 
 
-def _runs(builder, turns, steps, rows, a_at, x_at, offsets, tile):
-    """`turns` times `steps` outer products, as micro_kernel._outer_products, each with the run at its offset."""
-    before, body, after = builder.block, builder.append_basic_block("turn"), builder.append_basic_block("turned")
-    zero = ir.IntType(64)(0)
-    builder.cbranch(builder.icmp_signed(">", turns, zero), body, after)
+@simd.inline
+def _panel(filters):
+    """Columns of the panel that holds so many filters' gradients: a vector, or the whole width of a tile."""
+    return 0 if filters <= 0 else WIDTH if filters <= WIDTH else COLUMNS
 
-    builder.position_at_end(body)
-    first = [zero, a_at, offsets, *tile]
-    now = [builder.phi(value.type) for value in first]
-    turn, a_now, offsets_now, *tile_now = now
-    for step in range(steps):
-        run = builder.gep(x_at, [builder.load(micro_kernel._forward(builder, offsets_now, step))])
-        a_step = micro_kernel._forward(builder, a_now, step * rows)
-        tile_now = micro_kernel._outer_product(builder, a_step, run, 0, tile_now)
-    a_next = micro_kernel._forward(builder, a_now, steps * rows)
-    offsets_next = micro_kernel._forward(builder, offsets_now, steps)
-    following = [builder.add(turn, ir.IntType(64)(1)), a_next, offsets_next, *tile_now]
-    for phi, value, next_value in zip(now, first, following, strict=True):
-        phi.add_incoming(value, before)
-        phi.add_incoming(next_value, body)
-    builder.cbranch(builder.icmp_signed("<", following[0], turns), body, after)
 
-    builder.position_at_end(after)
-    results = []
-    for value, next_value in zip(first, following, strict=True):
-        phi = builder.phi(value.type)
-        phi.add_incoming(value, before)
-        phi.add_incoming(next_value, body)
-        results.append(phi)
-    return results[1], results[2], results[3:]
+# filters × COLUMNS windows: a panel (depth, filters) of weight, rows of a block
+_multiply_filters = _product({rows: (rows, COLUMNS // WIDTH, 1, rows, ROW) for rows in range(1, TALLEST + 1)})
+# ROWS elements × filters: rows of a block, a panel (windows, filters) of the gradient
+_multiply_gradient = _product({width: (ROWS, width // WIDTH, ROW, 1, width) for width in (WIDTH, COLUMNS)})
+_pack_narrow, _pack_wide = _make_pack(WIDTH), _make_pack(COLUMNS)
 
 
 @simd.serial
-def _copy_and_add(source, number, target):
-    for j in range(target.size):
-        target[j] = source[j] + number
+def _sum(numbers):
+    total = ZERO
+    for number in numbers:
+        total += number
+    return total
 
 
 @simd.parallel
-def _multiply(x, windows, weight, heights, bias, y):
-    """y (images, filters of a group, u, v) = windows · weight + bias, x flat, weight in panels (depth, height)."""
-    image, offsets, starts, row, gathered = windows
-    images, filters, height, width = y.shape
-    depth, groups = offsets.size, bias.size // filters
-    panels = ((height - 1) * row + width + COLUMNS - 1) // COLUMNS
-    for n in prange(images):
-        panel = np.empty(depth * COLUMNS if starts.size else 0, np.float32)
-        wide = np.empty(filters * panels * COLUMNS, np.float32)  # the output with what is left out
-        for first in range(0, panels * COLUMNS, COLUMNS):
-            for k in range(depth if starts.size else 0):
-                for s in range(COLUMNS):
-                    panel[k * COLUMNS + s] = x[n * image + offsets[k] + starts[first + s]]
-            f, w = 0, n % groups * filters * depth
-            for tile in range(heights.size):
-                rows, at = heights[tile], f * panels * COLUMNS + first
-                if starts.size:
-                    multiply_runs(rows, depth, weight, w, panel, 0, gathered, wide, at, panels * COLUMNS)
-                else:
-                    multiply_runs(rows, depth, weight, w, x, n * image + first, offsets, wide, at, panels * COLUMNS)
-                f, w = f + rows, w + rows * depth
-        for f in range(filters):
-            for u in range(height):
-                start = f * panels * COLUMNS + u * row
-                _copy_and_add(wide[start : start + width], bias[n % groups * filters + f], y[n, f, u])
-
-
-@simd.serial
-def _products(a, b, c, d, e, f, g, h, sums, i, j):
-    """sums[i:i+4, j:j+4] += the products of each of a, b, c, d with each of e, f, g, h."""
-    ae = af = ag = ah = be = bf = bg = bh = ce = cf = cg = ch = de = df = dg = dh = ZERO
-    for q in range(a.size):
-        ae += a[q] * e[q]
-        af += a[q] * f[q]
-        ag += a[q] * g[q]
-        ah += a[q] * h[q]
-        be += b[q] * e[q]
-        bf += b[q] * f[q]
-        bg += b[q] * g[q]
-        bh += b[q] * h[q]
-        ce += c[q] * e[q]
-        cf += c[q] * f[q]
-        cg += c[q] * g[q]
-        ch += c[q] * h[q]
-        de += d[q] * e[q]
-        df += d[q] * f[q]
-        dg += d[q] * g[q]
-        dh += d[q] * h[q]
-    for r, row in enumerate(((ae, af, ag, ah), (be, bf, bg, bh), (ce, cf, cg, ch), (de, df, dg, dh))):
-        for s, value in enumerate(row):
-            if i + r < sums.shape[0] and j + s < sums.shape[1]:
-                sums[i + r, j + s] += value
+def _sum_images(grads, sums):
+    for n in prange(len(grads)):
+        sums[n] = _sum(grads[n])
 
 
 @simd.parallel
-def _add_products(x, windows, grads, together, parts):
-    """parts[g, chunk, f, k] = the sum over `together` images of gradient f times element k of the windows."""
-    image, offsets, starts, row, _ = windows
-    groups, chunks, filters, depth = parts.shape
-    images, height, width = grads.shape[0] // groups, grads.shape[2], grads.shape[3]
-    count = (height - 1) * row + width
-    for task in prange(chunks * groups):
-        chunk, g = task // groups, task % groups
-        first, last = chunk * together, min(images, (chunk + 1) * together)
-        wide = np.zeros((filters, (last - first) * count), np.float32)  # 0 for the windows that are left out
-        for f in range(filters):
-            for b in range(first, last):
-                for u in range(height):
-                    at = (b - first) * count + u * row
-                    _copy_and_add(grads[b * groups + g, f, u], ZERO, wide[f, at : at + width])
-        runs = np.empty((4, (last - first) * count), np.float32)  # four elements of all windows
-        end = filters - 1
-        for j in range(0, depth, 4):
-            for s in range(4):
-                for b in range(first, last):
-                    run = runs[s, (b - first) * count : (b - first + 1) * count]
-                    at = (b * groups + g) * image + offsets[min(j + s, depth - 1)]
-                    if starts.size == 0:
-                        _copy_and_add(x[at : at + count], ZERO, run)
+def _multiply(x, windows, weight, heights, bias, y, blocks, wides):
+    """y (images, groups, filters of a group, windows) = weight · windows + bias, weight in panels (depth, height)."""
+    images, groups, filters, count = y.shape
+    depth, total = windows.offsets.size, images * count
+    tasks = (total + BLOCK - 1) // BLOCK
+    for task in prange(groups * tasks):
+        g, first = task // tasks, task % tasks * BLOCK
+        number = min(BLOCK, total - first)
+        thread = numba.get_thread_id()
+        block, wide = thread * DEPTH * ROW, thread * filters * ROW
+        places, targets = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+        runs = runs_of(windows, first, number, places, targets)
+        for start in range(0, depth, DEPTH):
+            offsets = windows.offsets[start : start + DEPTH]
+            gather(x, g * windows.group, offsets, places[:runs], targets[:runs], blocks, block)
+            for s in range(0, number, COLUMNS):
+                f, panel = 0, g * filters * depth
+                for height in heights:
+                    _multiply_filters(
+                        height, offsets.size, weight, panel + start * height, blocks, block + s,
+                        wides, wide + f * ROW + s, ROW, start > 0,
+                    )  # fmt: skip
+                    f, panel = f + height, panel + height * depth
+        s = 0
+        while s < number:
+            n, place = divmod(first + s, count)
+            run = min(count - place, number - s)
+            for f in range(filters):
+                at = wide + f * ROW + s
+                copy_and_add(wides[at : at + run], bias[g * filters + f], y[n, g, f, place : place + run])
+            s += run
+
+
+@simd.parallel
+def _add_products(x, windows, grads, parts, blocks, wides):
+    """parts[g, part] (elements of a window, filters) = windows · gradientᵀ over a part of all windows."""
+    images, groups, filters, count = grads.shape
+    chunks, height, width = parts.shape[1:]
+    depth, total = windows.offsets.size, images * count
+    for task in prange(groups * chunks):
+        g, chunk = task // chunks, task % chunks
+        begin, end = chunk * total // chunks, (chunk + 1) * total // chunks
+        thread = numba.get_thread_id()
+        block, wide = thread * DEPTH * ROW, thread * width * ROW
+        places, targets = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+        for first in range(begin, end, BLOCK):
+            number = min(BLOCK, end - first)
+            runs = runs_of(windows, first, number, places, targets)
+            s = 0
+            while s < number:
+                n, place = divmod(first + s, count)
+                run = min(count - place, number - s)
+                for f in range(0, filters, COLUMNS):
+                    lines = min(COLUMNS, filters - f)
+                    at = wide + f * BLOCK + s * _panel(lines)
+                    if lines > WIDTH:
+                        _pack_wide(grads, n, g, f, lines, place, run, wides, at)
                     else:
-                        for q in range(count):
-                            run[q] = x[at + starts[q]]
-            for i in range(0, filters, 4):
-                _products(
-                    wide[i], wide[min(i + 1, end)], wide[min(i + 2, end)], wide[min(i + 3, end)],
-                    runs[0], runs[1], runs[2], runs[3], parts[g, chunk], i, j,
-                )  # fmt: skip
+                        _pack_narrow(grads, n, g, f, lines, place, run, wides, at)
+                s += run
+            for start in range(0, depth, DEPTH):
+                offsets = windows.offsets[start : start + DEPTH]
+                gather(x, g * windows.group, offsets, places[:runs], targets[:runs], blocks, block)
+                for f in range(0, filters, COLUMNS):
+                    for k in range(0, offsets.size, ROWS):
+                        to = ((g * chunks + chunk) * height + start + k) * width + f
+                        _multiply_gradient(
+                            _panel(filters - f), number, blocks, block + k * ROW, wides, wide + f * BLOCK,
+                            parts, to, width, first > begin,
+                        )  # fmt: skip
