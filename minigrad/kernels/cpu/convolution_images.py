@@ -103,12 +103,12 @@ def _copy_images(x, settings, target):
 class Windows(NamedTuple):
     """Where the windows are in laid-out images.
 
-    image    numbers in an image
-    group    numbers in the channels of a group
-    offsets  of each element of a window from the window's start
-    row      from a window to the one below; the next one on the right is at the next number
-    width    windows in a row
-    count    windows in an image
+    image      numbers in an image
+    group      numbers in the channels of a group
+    offsets    of each element of a window from the window's start
+    row        from a window to the one below; the next one on the right is at the next number
+    width      windows in a row
+    per_image  windows in an image
     """
 
     image: int
@@ -116,7 +116,7 @@ class Windows(NamedTuple):
     offsets: np.ndarray
     row: int
     width: int
-    count: int
+    per_image: int
 
 
 @lru_cache(64)
@@ -135,7 +135,7 @@ def runs_of(windows, first, count, places, targets):
     """Cut `count` windows, from number `first` on, into runs of a vector at most: places in the images, in a block."""
     runs = s = 0
     while s < count:
-        n, place = divmod(first + s, windows.count)
+        n, place = divmod(first + s, windows.per_image)
         u, v = divmod(place, windows.width)
         places[runs], targets[runs] = n * windows.image + u * windows.row + v, s
         s += min(windows.width - v, lanes.WIDTH)

@@ -113,6 +113,59 @@ def test_one_number_that_is_not_finite_stays_in_the_windows_that_see_it(value):
         assert bad.sum() == 2 * 3
 
 
+# more than a vector in a row, a tile of filters, a block of windows, a stretch of elements, one partial sum
+LARGE = [
+    (5, 23, (19, 33), 45, (3, 3), 1, (1, 1), 1),
+    (9, 3, (17, 67), 35, (2, 5), 2, (2, 3), 2),
+    (70, 1, (7, 7), 17, (3, 3), 1, (1, 1), 1),
+    (130, 2, (1, 50), 33, (1, 1), 1, (1, 2), 0),
+]
+
+
+@pytest.mark.parametrize(("batch", "channels", "sizes", "filters", "field", "groups", "stride", "padding"), LARGE)
+def test_more_than_fits_a_vector_a_tile_or_a_block(batch, channels, sizes, filters, field, groups, stride, padding):
+    x, weight, bias = problem(batch, channels, sizes, filters, field, groups)
+    settings = (stride, ((padding, padding),) * 2, (1, 1), groups)
+    expected = run("reference", "conv2d", x, weight, bias, *settings)
+    np.testing.assert_allclose(run("numba", "conv2d", x, weight, bias, *settings), expected, rtol=1e-3, atol=1e-3)
+    grad = np.random.default_rng(1).standard_normal(expected.shape, np.float32)
+    for ours, theirs in zip(
+        run("numba", "conv2d_backward", grad, x, weight, *settings, ALL),
+        run("reference", "conv2d_backward", grad, x, weight, *settings, ALL),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+def test_nan_does_not_spread_to_other_images_filters_or_channels(backend, stride):
+    settings = (stride, ((1, 1), (1, 1)), (1, 1), 1)
+    x, weight, bias = problem(5, 3, (7, 9), 19, (3, 3))
+    y = run(backend, "conv2d", x, weight, bias, *settings)
+    grad = np.ones_like(y)
+    x[2] = np.nan
+    changed = run(backend, "conv2d", x, weight, bias, *settings)
+    assert np.isnan(changed[2]).all()
+    close(np.delete(changed, 2, 0), np.delete(y, 2, 0))
+
+    x[...] = 1
+    x[:, 1] = np.nan
+    grad[:, 4] = np.nan
+    _, dweight, dbias = run(backend, "conv2d_backward", grad, x, weight, *settings, ALL)
+    bad = np.zeros(weight.shape, bool)
+    bad[4] = bad[:, 1] = True
+    np.testing.assert_array_equal(np.isnan(dweight), bad)
+    np.testing.assert_array_equal(np.isnan(dbias), np.arange(19) == 4)
+
+    grad[...] = 1
+    grad[3] = np.inf
+    dx, _, _ = run(backend, "conv2d_backward", grad, x, weight, *settings, ALL)
+    assert np.isfinite(np.delete(dx, 3, 0)).all()
+    assert not np.isfinite(dx[3]).any()
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize(("filters", "field", "padding"), [(16, 5, 0), (32, 3, 1), (64, 3, 1)])
 def test_lenets_shapes_equal_torch(filters, field, padding):
