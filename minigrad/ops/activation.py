@@ -64,8 +64,9 @@ class ReLU(Function):
     def forward(self, x):
         if x.dtype.kind == "b":
             raise TypeError("relu: a boolean tensor; expected numbers, write .float() first")
-        self.save_for_backward(x)
-        return array_module(x).maximum(x, 0)
+        y = array_module(x).maximum(x, 0)
+        self.save_for_backward(y)  # y > 0 where x is: x may be written to
+        return y
 
     def backward(self, grad):
         return grad * ~(unwrap(self.saved[0]) <= 0)

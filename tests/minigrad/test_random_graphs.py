@@ -85,13 +85,13 @@ def test_most_random_programs_are_not_refused():
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_random_programs_agree_with_torch(seed, mixed):
     torch = pytest.importorskip("torch")
-    program = Program(seed, dtypes=(np.float64, np.float32) if mixed else (np.float64,))
+    program = Program(seed, dtypes=(np.float64, np.float32) if mixed else (np.float64,), beside_torch=True)
     ours = run(program, mg, [Tensor(x.copy(), requires_grad=True) for x in program.inputs])
     theirs = run(program, torch, [torch.tensor(x, requires_grad=True) for x in program.inputs])
     if ours is None or theirs is None or not abs(theirs[0]) < 1e5:
         return
     single = "float32" in repr(program)  # as where(condition, 0.5, …) gives it of booleans, too
-    rtol, atol = (2e-3, 2e-4) if single else (1e-8, 1e-9)
+    rtol, atol = (5e-2, 5e-2) if "half" in repr(program) else (2e-3, 2e-4) if single else (1e-8, 1e-9)
     np.testing.assert_allclose(ours[0], theirs[0], rtol=rtol, atol=atol, err_msg=repr(program))
     for grad, expected in zip(ours[1], theirs[1], strict=True):
         assert (grad.shape, grad.dtype) == (expected.shape, expected.dtype)

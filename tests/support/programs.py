@@ -9,7 +9,9 @@ import numpy as np
 
 import minigrad as mg
 
-# What minigrad or PyTorch says of a write, or of a gradient, that it will not do.
+# What minigrad or PyTorch says of a write, or of a gradient, that it will not do. The last is PyTorch's only: where b
+# requires no grad, v is a view of b and w requires grad, `v[0:] += w` first writes into v[0:], which gives v and b a
+# history, and then assigns to v[0:]. PyTorch brings v.grad_fn up to date only when it is read, so v is a leaf to it.
 REFUSALS = [
     "was modified in place after", "looks at the memory of another tensor", "several elements of which are one number",
     "which does not fit into", "modified by an inplace operation", "is being modified inplace",
@@ -21,9 +23,14 @@ SHAPES = [(), (), (1,), (3,), (2, 3), (3, 1), (1, 3), (2, 1, 3), (0, 3)]
 
 
 class Program:
-    """steps, each a function of (m, tensors) that appends to tensors or writes into one; inputs are float arrays."""
+    """steps, each a function of (m, tensors) that appends to tensors or writes into one; inputs are float arrays.
 
-    def __init__(self, seed: int, length: int = 8, dtypes=(np.float64,)):
+    beside_torch  take steps, too, whose results are compared with PyTorch's but not with difference quotients: in half
+                  precision, and of elements that tie
+    """
+
+    def __init__(self, seed: int, length: int = 8, dtypes=(np.float64,), beside_torch: bool = False):
+        self.beside_torch = beside_torch
         self.random = np.random.default_rng(seed)
         count = self.random.integers(1, 4)
         self.inputs = [self._numbers(self._pick(SHAPES), self._pick(dtypes)) for _ in range(count)]
@@ -177,7 +184,7 @@ def fancy(p, tensors):
 
 def joined(p, tensors):
     i = _choose(p, tensors, is_float)
-    j = _choose(p, tensors, lambda t: t.shape == tensors[i].shape and is_float(t))
+    j = _choose(p, tensors, lambda t: t.shape == tensors[i].shape)
     d = int(p.random.integers(tensors[i].ndim + 1))
     if d < tensors[i].ndim and p.random.integers(2):
         return lambda m, ts: ts.append(m.cat([ts[i], ts[j]], d))
@@ -185,10 +192,72 @@ def joined(p, tensors):
 
 
 def product(p, tensors):
-    i = _choose(p, tensors, lambda t: is_float(t) and t.ndim > 1)
+    i = _choose(p, tensors, lambda t: is_float(t) and t.ndim > 1 and all(t.shape))
     if i is None:
         return None
-    return lambda m, ts: ts.append(m.matmul(ts[i], ts[i].swapaxes(-1, -2)))
+    f = p._pick([
+        lambda m, x: m.matmul(x, x.swapaxes(-1, -2)), lambda m, x: m.matmul(x[None], x.swapaxes(-1, -2)),
+        lambda m, x: m.matmul(x, x.reshape(-1)[: x.shape[-1]]), lambda m, x: m.einsum("...i,...i->...", x, x),
+        lambda m, x: m.einsum("...ij,...kj->...ik", x, x * 0.5), lambda m, x: m.einsum("...i->i", x),
+    ])  # fmt: skip
+    return lambda m, ts: ts.append(f(m, ts[i]))
+
+
+def with_integers(p, tensors):
+    """A floating tensor beside one of integers or booleans, which also grow."""
+    i = _choose(p, tensors, is_float)
+    j = _choose(p, tensors, lambda t: not is_float(t) and fits(tensors[i].shape, t.shape))
+    if j is None:
+        return None
+    f = p._pick([
+        lambda m, x, n: x + n, lambda m, x, n: n * x, lambda m, x, n: x - n * 2, lambda m, x, n: x / (n * 2 + 9),
+        lambda m, x, n: m.where(n > 0, x, n), lambda m, x, n: n + 3, lambda m, x, n: n * 1.5 + x,
+        lambda m, x, n: x.masked_fill(n > 0, 0.25) if fits_into(n.shape, x.shape) else x > 0.0143,
+        lambda m, x, n: n.sum(), lambda m, x, n: x ** (n * 0 + 2), lambda m, x, n: (n + 7) % 3,
+        lambda m, x, n: m.maximum(x, n * 1 + 0.0213),
+    ])  # fmt: skip
+    return lambda m, ts: ts.append(f(m, ts[i], ts[j]))
+
+
+def limited(p, tensors):
+    """clamp between tensors, which take gradients, and masked_fill by a 0-d tensor."""
+    i = _choose(p, tensors, is_float)
+    j = _choose(p, tensors, lambda t: is_float(t) and t.dtype == tensors[i].dtype and fits(tensors[i].shape, t.shape))
+    f = p._pick([
+        lambda m, x, y: m.clamp(x, y * 0.3 - 0.9131, y * 0.3 + 0.8317), lambda m, x, y: m.clamp(x, y * 0.7 - 0.1317),
+        lambda m, x, y: x.masked_fill(x > 0.0153, y.sum()),
+    ])  # fmt: skip
+    return lambda m, ts: ts.append(f(m, ts[i], ts[j]))
+
+
+def order(p, tensors):
+    """The largest elements and their order; among them some that are equal, as x[[0, 0]] has them."""
+    i = _choose(p, tensors, lambda t: is_float(t) and t.ndim and all(t.shape))
+    if i is None or not p.beside_torch:
+        return None
+    d = int(p.random.integers(tensors[i].ndim))
+    f = p._pick([
+        lambda m, x: m.sort(x, dim=d, stable=True)[0], lambda m, x: m.sort(x, dim=d, stable=True, descending=True)[0],
+        lambda m, x: m.topk(x, 1, d)[0], lambda m, x: m.amax(m.cat([x, x], d), d), lambda m, x: m.amin(x, d),
+        lambda m, x: m.max(m.cat([x, x], d)), lambda m, x: m.cat([x, x], d).prod(d),
+        lambda m, x: m.cat([x, x * 0.0], d).cumprod(d), lambda m, x: m.cat([x * 0.0, x], d).prod(d),
+    ])  # fmt: skip
+    return lambda m, ts: ts.append(f(m, ts[i]))
+
+
+def half(p, tensors):
+    """One operation in half precision, and back."""
+    i = _choose(p, tensors, lambda t: is_float(t) and all(t.shape))
+    if i is None or not p.beside_torch:
+        return None
+    to = p._pick([lambda x: x.half(), lambda x: x.bfloat16()])
+    f = p._pick([
+        lambda m, x: x + x * 0.5, lambda m, x: m.tanh(x), lambda m, x: x * 1.5, lambda m, x: x.sum(),
+        lambda m, x: x.mean(), lambda m, x: m.sigmoid(x), lambda m, x: m.softmax(x.reshape(-1), 0),
+        lambda m, x: m.logsumexp(x.reshape(-1), 0), lambda m, x: x.reshape(-1).cumsum(0),
+        lambda m, x: m.where(x > 0.0163, x, 0.5), lambda m, x: x / (x * x + 1),
+    ])  # fmt: skip
+    return lambda m, ts: ts.append(f(m, to(ts[i])).double())
 
 
 def write(p, tensors):
@@ -233,12 +302,19 @@ def write_part(p, tensors):
     def add_at_rows(m, ts):
         ts[i][m.tensor(ids)] += value(ts)
 
+    def set_corners(m, ts):
+        if ts[i].ndim > 1:
+            ts[i][m.tensor(ids), ..., m.tensor(ids * 0)] = value(ts)
+
+    def set_where(m, ts):
+        ts[i][ts[i] < 0.0131] = value(ts)
+
     def through_views(m, ts):
         v = ts[i].swapaxes(0, -1)[0]
         v += value(ts)
         ts.append(v)
 
-    return p._pick([set_row, add_rows, scale_last, set_rows, add_at_rows, through_views])
+    return p._pick([set_row, add_rows, scale_last, set_rows, add_at_rows, set_corners, set_where, through_views])
 
 
 def fits(a, b) -> bool:
@@ -249,8 +325,14 @@ def fits(a, b) -> bool:
     return True
 
 
+def fits_into(a, b) -> bool:
+    """Whether a broadcasts to b."""
+    return fits(a, b) and np.broadcast_shapes(a, b) == tuple(b)
+
+
 STEPS = {
     "unary": unary, "binary": binary, "reduction": reduction, "view": view, "pieces": pieces, "fancy": fancy,
     "joined": joined, "product": product, "write": write, "write a part": write_part,
+    "with integers": with_integers, "limited": limited, "order": order, "half": half,
 }  # fmt: skip
-WEIGHTS = np.array([4, 5, 2, 4, 1, 2, 1, 1, 3, 3]) / 26
+WEIGHTS = np.array([4, 5, 2, 4, 1, 2, 1, 1, 3, 3, 2, 1, 1, 1]) / 31

@@ -103,3 +103,12 @@ def test_edges_are_pytorchs(name, dtype):
     torch = pytest.importorskip("torch")
     theirs = getattr(torch, name, None) or getattr(torch.nn.functional, name)
     assert list(differences(torch, getattr(mg, name), theirs, [ONE_OPERAND], dtype)) == []
+
+
+def test_relu_keeps_its_result_so_its_input_may_be_written_to():
+    x = mg.tensor([-1.0, 2.0], requires_grad=True)
+    h = x * 1.0
+    y = mg.relu(h)
+    h.mul_(-3)
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 1]
