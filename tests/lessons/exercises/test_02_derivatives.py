@@ -112,7 +112,7 @@ class TestCentralDifference:
     def test_of_a_cube(self):
         """A central difference of x³ along d is 3x²d + ε²d³, to the last digits: ε is 0.001."""
         x, d, u = np.array([1.0, 2.0, -3.0]), np.array([1.0, 0.5, 2.0]), np.array([1.0, -2.0, 0.5])
-        got = self.check(lambda x: x * x * x, [variable(x)], [u]).difference(0, d)
+        got = self.check(lambda x: x * x * x, [variable(x)], [u]).difference(0, d).value
         expect.close(got, (u * (3 * x**2 * d + 1e-6 * d**3)).sum(), "the difference of Σ u·x³", rtol=1e-9)
 
     def test_all_outputs_and_one_of_the_inputs(self):
@@ -120,12 +120,27 @@ class TestCentralDifference:
         x, y, d = np.array([2.0, 3.0]), np.array([5.0, 7.0]), np.array([1.0, 10.0])
         u, v = np.array([1.0, 2.0]), np.array([3.0, 4.0])
         check = self.check(lambda x, y: (x * y, x + y), [variable(x), variable(y)], [u, v])
-        expect.close(check.difference(1, d), (u * x * d).sum() + (v * d).sum(), "the difference by y", rtol=1e-7)
+        expect.close(check.difference(1, d).value, (u * x * d).sum() + (v * d).sum(), "the difference by y", rtol=1e-7)
 
     def test_outputs_that_are_views(self):
         """f(x) = x in another shape shares x's memory: its value at x + εd must be kept when x changes again."""
         check = self.check(lambda x: x.reshape(2, 2), [variable(np.ones(4))], [np.ones((2, 2))])
-        expect.close(check.difference(0, np.ones(4)), 4, "the difference of Σ x for four numbers", rtol=1e-7)
+        expect.close(check.difference(0, np.ones(4)).value, 4, "the difference of Σ x for four numbers", rtol=1e-7)
+
+    def test_outputs_that_do_not_change(self):
+        """An output that is infinite on both sides, as a mask makes it, is no part of the difference."""
+        mask = np.array([0.0, -np.inf])
+        check = self.check(lambda x: x * 3 + variable(mask), [variable([1.0, 2.0])], [np.ones(2)])
+        expect.close(check.difference(0, np.ones(2)).value, 3, "the difference of 3x₀ and of -inf", rtol=1e-7)
+
+    def test_the_error_covers_rounding(self):
+        """x + 10⁸ keeps eight digits of x: the slope is 1, give or take the error, which another ε makes smaller."""
+        check = self.check(lambda x: x + 1e8, [variable([0.3])], [np.ones(1)])
+        wide, narrow = (check.difference(0, np.ones(1), eps) for eps in (1e-2, 1e-7))
+        expect.holds(
+            abs(wide.value - 1) <= wide.error <= 1e-4, "at ε = 0.01 the error is small, and covers what is off"
+        )
+        expect.holds(abs(narrow.value - 1) <= narrow.error, "at ε = 10⁻⁷ the error covers what is off")
 
     def test_x_is_left_as_it_was(self):
         """Afterwards x.data is the same array with the same numbers, also when f raises an error."""
@@ -156,7 +171,7 @@ class TestCentralDifference:
         self.check(f, [x], [np.ones((3, 2))]).difference(0, np.ones((3, 2)))
         expect.equal(set(seen), {(8, 24)}, "the strides of x, in bytes, as f sees them")
         x.data = np.broadcast_to(np.array(2.0), (3,))
-        got = self.check(f, [x], [np.ones(3)]).difference(0, np.array([1.0, 0.0, 0.0]))
+        got = self.check(f, [x], [np.ones(3)]).difference(0, np.array([1.0, 0.0, 0.0])).value
         expect.close(got, 4, "the difference of Σ x² by the first of three numbers 2", rtol=1e-7)
 
 
