@@ -248,15 +248,17 @@ for name, rule in softmax_rules.items():
 # %% [markdown]
 # ## The library's own
 #
-# `minigrad.gradcheck` is this check, with three things more. Small inputs are checked number by number,
-# so it can say *which* is wrong. It looks for a pattern in the differences, and says what usually causes it. And it
-# makes sure that the function leaves its inputs alone and gives the same twice.
+# `minigrad.gradcheck` is this check, with four things more. Small inputs are checked number by number,
+# so it can say *which* is wrong. It looks for a pattern in the differences, and says what usually causes it. Where one
+# $\varepsilon$ cannot tell, it tries others: what shrinks with $\varepsilon$ is curvature, what grows is rounding, and
+# what stays is a mistake. And it makes sure that the function leaves its inputs alone, gives the same twice, also with
+# another call in between, and the same for strided inputs and for each input alone.
 
 # %%
 from minigrad.gradcheck import _Check, _upstream
 
 print(inspect.getdoc(mg.gradcheck))
-show_source(_Check.difference, _Check.check_elements, _upstream)
+show_source(_Check.at, _Check.difference, _Check.check_elements, _upstream)
 
 # %% [markdown]
 # ## Checked by finite differences, to the second order
@@ -548,7 +550,7 @@ assert all(
 goal("share of the wrong rules that your check catches", caught[2], at_least=1)
 
 # %% [markdown]
-# The last assertion matters. To judge a check, show it right rules *and* wrong ones. The tests of minigrad plant fifty
+# The last assertion matters. To judge a check, show it right rules *and* wrong ones. The tests of minigrad plant eighty
 # wrong rules, and `gradcheck` must catch each (tests/minigrad/test_planted_faults.py).
 
 # %% [markdown]
@@ -652,9 +654,10 @@ print(f"slope with the fixed rule: {fixed_slope:.2f}")
 
 # %% [markdown]
 # **Small 1.** All that work number by number: exp, tanh, products. Each output depends on its own inputs, and a sum
-# keeps them apart. **Small 2.** The quotient is one of $L$, and other numbers would be another $L$. **Small 3.** It
-# finds $1/2$, the mean of both sides, and the rule says 0. Nobody: there is no derivative at a kink, so do not test
-# there.
+# keeps them apart. **Small 2.** The quotient is one of $L$, and other numbers would be another $L$. **Small 3.** A
+# difference finds $1/2$, the mean of both sides, and the rule says 0. Nobody is right: there is no derivative at a
+# kink. gradcheck looks at each side, finds the slopes 0 and 1, and lets pass what lies between them; a rule that says
+# 2 it calls wrong.
 
 # %% [markdown]
 # ## Sources

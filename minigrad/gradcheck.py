@@ -151,7 +151,7 @@ class _Check:
         self.eps, self.atol, self.rtol = eps, atol, rtol
         self.wanted = [i for i, x in enumerate(inputs) if _is_wanted(x)]
         self.rng_state = random.get_rng_state()
-        self.floor = 0.0  # what rounding in a rule leaves where its terms cancel
+        self.floor = 0.0  # what another order of a sum may change in a gradient whose terms cancel
         self.is_random: bool | None = None  # whether fn draws random numbers: known after its first call
 
     def run(self) -> None:
@@ -383,7 +383,7 @@ class _Check:
             numerical[index], error[index] = self.difference(i, _unit(analytic.shape, index))
         scale = min(_largest(analytic), _largest(numerical))
         distance = np.where(np.isfinite(analytic), np.abs(analytic - numerical), np.inf)
-        allowed = self.atol * scale + self.rtol * np.abs(numerical) + error + self.floor
+        allowed = self.atol * scale + self.rtol * np.abs(numerical) + error
         wrong = np.asarray(~(distance <= allowed))
         unsure = error > np.maximum(PRECISE * np.maximum(np.abs(analytic), np.abs(numerical)), NEGLIGIBLE * scale)
         verdicts = {}
@@ -467,7 +467,6 @@ class _Check:
         def judged(best: Estimate) -> tuple[bool, bool]:
             by = max(abs(analytic), abs(best.value)) if size is None else size
             allowed = self.atol * scale + self.rtol * (abs(best.value) if size is None else size) + best.error
-            allowed += self.floor
             precise = best.error <= max(PRECISE * by, NEGLIGIBLE * scale)
             return bool(abs(analytic - best.value) <= allowed), precise
 
@@ -496,7 +495,8 @@ class _Check:
         if bend:
             slack = self.atol * scale + self.rtol * max(abs(bend.low), abs(bend.high))
             return _Verdict(bend.low - slack <= analytic <= bend.high + slack, best, bend)
-        if right and scale and best.error > max(0.01 * max(abs(analytic), abs(best.value)), 1e-3 * scale):
+        known = max(scale, abs(analytic))  # next to nothing where the derivative is 0
+        if right and max(0.01 * abs(analytic), 1e-3 * scale) < best.error < 100 * known:
             warnings.warn(
                 f"gradcheck of {_name(self.fn)}: {self.label(i)}: rounding hides the derivative: the rule gives "
                 f"{analytic:.4g}, finite differences {best.value:.4g} ± {best.error:.1g}, which proves little; move "

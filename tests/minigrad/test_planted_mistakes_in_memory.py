@@ -224,6 +224,11 @@ PLANTED = {
     "one output of two": (
         lambda x: (mg.sin(x), function(np.cos, lambda g, x: g * np.sin(x))(x)), [leaf(0.3, 1.0)], "unknown"
     ),
+    "tiny beside huge": (
+        function(lambda x, y: np.stack([1e12 * x, 1e-9 * y]), lambda g, x, y: (1e12 * g[0], 1.001e-9 * g[1])),
+        [real(3), real(3)],
+        "factor",
+    ),
     "nothing for 1e-9": (function(lambda x: 1e-9 * x, lambda g, x: 0 * g), [real(3)], "zero"),
 }  # fmt: skip
 
