@@ -700,7 +700,9 @@ class Layer(mg.Function):
 shapes = ((3, 9), (5, 9), (5,))
 inputs = [mg.randn(*shape, dtype="float64", requires_grad=True) for shape in shapes]
 for step in limits if device else ():
-    right = mg.gradcheck(Layer(step), inputs, eps=0.5, atol=1e-3, rtol=1e-3)
+    right = mg.gradcheck(
+        lambda x, w, b, step=step: Layer(step)(x, w, b), inputs, eps=0.5, atol=1e-3, rtol=1e-3
+    )
     print(f"gradcheck of {step}: {right}")
 
 # %% [markdown]

@@ -250,7 +250,7 @@ class _Check:
                 raise GradcheckError(
                     f"gradcheck: {_name(self.fn)} gives another gradient for {self.label(i)} if it is called with "
                     "other inputs before its backward: what it saves lies in a buffer shared between calls; save a "
-                    "new array in save_for_backward",
+                    "new array in save_for_backward, and make a new Function for each call: lambda x: Square()(x)",
                     input=i,
                     kind="buffer",
                 )
