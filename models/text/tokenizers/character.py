@@ -46,15 +46,15 @@ class CharTokenizer(Tokenizer):
         If with the special tokens they are more than max_size, only the most frequent that fit, of equally frequent
         ones the first by code point; `<unk>` then joins the special tokens. DataError if that leaves no room for one.
         """
-        special_tokens, characters = list(special_tokens), sorted(set(text))
+        special_tokens, characters = list(special_tokens), set(text)
         if max_size is not None and len(characters) + len(special_tokens) > max_size:
             special_tokens += [UNK] if UNK not in special_tokens else []
             if max_size <= len(special_tokens):
                 raise DataError(f"max_size={max_size} leaves no room for characters beside {special_tokens}")
             counts = Counter(text)
             ranked = sorted(counts, key=lambda character: (-counts[character], character))
-            characters = sorted(ranked[: max_size - len(special_tokens)])
-        return cls("".join(characters), special_tokens)
+            characters = set(ranked[: max_size - len(special_tokens)])
+        return cls("".join(sorted(characters)), special_tokens)
 
     def _pieces(self, text: str, with_offsets: bool) -> Tokens:
         ids = self._id_of.take(_codepoints(text), mode="clip")
