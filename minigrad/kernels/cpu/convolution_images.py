@@ -146,7 +146,16 @@ def runs_of(windows, first, count, places, targets):
 @simd.serial
 def gather(x, at, offsets, places, targets, block, to):
     """Rows of a block, one for each offset: the elements of the windows at these places."""
-    for k in range(offsets.size):
-        start, row = at + offsets[k], to + k * ROW
+    last = offsets.size - offsets.size % 4
+    for k in range(0, last, 4):  # four rows at a time: the places are read less often
+        first, second, third, fourth = offsets[k], offsets[k + 1], offsets[k + 2], offsets[k + 3]
         for run in range(places.size):
-            lanes.store(lanes.load(x, 0, start + places[run]), block, 0, row + targets[run])
+            start, row = at + places[run], to + k * ROW + targets[run]
+            lanes.store(lanes.load(x, 0, start + first), block, 0, row)
+            lanes.store(lanes.load(x, 0, start + second), block, 0, row + ROW)
+            lanes.store(lanes.load(x, 0, start + third), block, 0, row + 2 * ROW)
+            lanes.store(lanes.load(x, 0, start + fourth), block, 0, row + 3 * ROW)
+    for k in range(last, offsets.size):
+        for run in range(places.size):
+            place = at + offsets[k] + places[run]
+            lanes.store(lanes.load(x, 0, place), block, 0, to + k * ROW + targets[run])
