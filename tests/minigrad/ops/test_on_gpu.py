@@ -270,7 +270,7 @@ def test_out_of_memory_says_what_was_asked_and_what_is_held():
 
 def test_no_gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    missing = "\"cuda\": cupy is not installed: pip install 'minigrad\\[cuda13\\]'"
+    missing = r"\"cuda\": cupy is not installed: in your clone, pip install -e '\.\[cuda13\]'"
     with pytest.raises(RuntimeError, match=missing):
         mg.zeros(2, device="cuda")
     with pytest.raises(RuntimeError, match=missing):
