@@ -171,7 +171,7 @@ print(f"best {near:.0f} GB/s, the largest array {far:.0f} GB/s")
 @njit
 def only_arithmetic(a, b, c, depth, times):
     for _ in range(times):
-        multiply_tile(depth, a, 0, b, 0, c, 0, COLUMNS, False)
+        multiply_tile(depth, a, 0, b, 0, c, (0, COLUMNS), False)
 
 
 depth, turns = 128, 1000

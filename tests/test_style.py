@@ -25,6 +25,33 @@ VERSIONS = ("minigrad/kernels/blas/", "minigrad/kernels/cpu/", "minigrad/kernels
 
 NATURAL = ("minigrad", "nn", "models", "lessons", "tests", ".github", "README.md")
 
+MOST = 8  # parameters of a function
+# Those with more, which only shrink: what PyTorch calls this way, kernels by their signature, loops over many tables.
+MANY = {
+    "minigrad/kernels/cpu/attention.py": ("attention_backward",),
+    "minigrad/kernels/cpu/convolution2d.py": ("product",),
+    "minigrad/kernels/cpu/optimizer.py": ("adamw", "sgd"),
+    "minigrad/kernels/cpu/recurrent.py": ("gru_backward", "lstm_backward"),
+    "minigrad/kernels/cuda/attention.py": ("attention_backward",),
+    "minigrad/kernels/cuda/optimizer.py": ("adamw", "sgd"),
+    "minigrad/kernels/cuda/recurrent.py": ("lstm_backward",),
+    "minigrad/kernels/reference/attention.py": ("attention_backward",),
+    "minigrad/kernels/reference/optimizer.py": ("adamw", "sgd"),
+    "minigrad/kernels/reference/recurrent.py": ("gru_backward", "lstm_backward"),
+    "nn/attention.py": ("__init__",),
+    "nn/optim/lr_scheduler/cycles.py": ("__init__",),
+    "nn/optim/lr_scheduler/plateau.py": ("__init__",),
+    "nn/optim/muon.py": ("__init__",),
+    "nn/rnn.py": ("__init__",),
+    "nn/transformer.py": ("__init__", "forward"),
+    "nn/utils/data/loader.py": ("__init__",),
+    "models/classifiers/bodies/linear_svm.py": ("_dual_coordinate_descent", "_one_class"),
+    "models/commands/generate.py": ("write",),
+    "models/vectors/adagrad.py": ("fit_cells",),
+    "models/vectors/draws.py": ("draw_examples",),
+    "models/vectors/hogwild.py": ("_step", "learn_hierarchical", "train_parts"),
+}
+
 # What an English reader stumbles over, and what to write instead.
 STRANGE = {
     r"derivatives? by": "derivative with respect to",
@@ -150,3 +177,22 @@ def test_the_english_is_natural(phrase):
 def test_advice_installs_this_minigrad():
     """From a registry, minigrad[extra] would be another project of the name; in a clone it is .[extra]."""
     assert [path for path, text in sources(*TYPED, "lessons") if "minigrad[" in text] == []
+
+
+def is_numba(function: ast.FunctionDef) -> bool:
+    """Whether its first parameter is not the caller's: numba's own of an intrinsic."""
+    return any("intrinsic" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def test_no_function_takes_many_arguments():
+    """More than MOST need a structure; a method's self, keyword-only settings and numba's own do not count."""
+    long = {}
+    for path, text in sources(*TYPED):
+        for function in ast.walk(ast.parse(text)):
+            if isinstance(function, ast.FunctionDef):
+                arguments = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+                count = len(arguments) - (arguments[:1] in (["self"], ["cls"])) - is_numba(function)
+                if count > MOST:
+                    long.setdefault(path, []).append(function.name)
+    assert {path: names for path, names in long.items() if set(names) - set(MANY.get(path, ()))} == {}
+    assert {path: names for path, names in MANY.items() if set(names) - set(long.get(path, ()))} == {}, "mended: delete"

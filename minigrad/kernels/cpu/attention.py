@@ -25,7 +25,7 @@ def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
     problem = _problem(q, k, v, mask, causal_offset, scale, dropout_p, seed)
     out = _heads_inside_time(batch, heads, query_time, v.shape[3])
     lse = np.empty((batch, heads, query_time), np.float32)
-    _forward(_forward_address, numba.get_num_threads(), *problem, out, lse)
+    _forward(_forward_address, numba.get_num_threads(), problem, out, lse)
     return out, lse
 
 
@@ -53,7 +53,7 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
         direct, partial = False, np.empty((max(shares, 1), batch, heads, rows, columns), np.float32)
     grad, out = _contiguous_rows(grad), _contiguous_rows(out)
     lse = np.ascontiguousarray(lse)
-    _backward(_backward_address, workers, *problem, grad, out, lse, partial, dk, dv)
+    _backward(_backward_address, workers, problem, (grad, out, lse), (partial, dk, dv))
     if not direct:
         np.sum(partial[:, :, :, :query_time, :head_dim], axis=0, out=dq)
     return dq, dk, dv
@@ -93,16 +93,17 @@ def _problem(q, k, v, mask, causal_offset, scale, dropout_p, seed):
 _strided = types.Array(types.float32, 4, "A", readonly=True)
 _result = types.Array(types.float32, 4, "A")
 _per_query = types.Array(types.float32, 3, "C")
-_problem_types = (
+_problem_types = types.Tuple((
     *(_strided, _strided, _strided),  # q, k, v
     types.Tuple((types.intp, types.Array(types.boolean, 4, "A", readonly=True), _strided)),  # mask: kind, allowed, bias
     *(types.intp, types.float32),  # causal offset, scale
     types.Tuple((types.int64, types.float32, types.int64, types.int64)),  # dropping: threshold, factor, two keys
-)
-_forward_types = (*_problem_types, _result, _per_query)  # out, lse
+))  # fmt: skip
+_forward_types = (_problem_types, _result, _per_query)  # out, lse
 _backward_types = (
-    *(*_problem_types, _strided, _strided, _per_query),  # grad, out, lse
-    *(types.Array(types.float32, 5, "A"), _result, _result),  # shares of dq, dk, dv
+    _problem_types,
+    types.Tuple((_strided, _strided, _per_query)),  # grad, out, lse
+    types.Tuple((types.Array(types.float32, 5, "A"), _result, _result)),  # shares of dq, dk, dv
 )
 
 
@@ -113,16 +114,17 @@ _backward_types = (
 
 
 @jit(types.void(types.intp, types.intp, *_forward_types), parallel=True)
-def _forward(address, workers, q, k, v, mask, offset, scale, dropping, out, lse):
+def _forward(address, workers, problem, out, lse):
+    q, k, v, mask, offset, scale, dropping = problem  # numba takes no tuples within tuples into a parallel loop
     for worker in prange(workers):
-        call(address, (np.intp(worker), workers, q, k, v, mask, offset, scale, dropping, out, lse))
+        call(address, (np.intp(worker), workers, (q, k, v, mask, offset, scale, dropping), out, lse))
 
 
 @jit(types.void(types.intp, types.intp, *_backward_types), parallel=True)
-def _backward(address, workers, q, k, v, mask, offset, scale, dropping, grad, out, lse, partial, dk, dv):
+def _backward(address, workers, problem, result, gradients):
+    q, k, v, mask, offset, scale, dropping = problem
     for worker in prange(workers):
-        problem = (q, k, v, mask, offset, scale, dropping)
-        call(address, (np.intp(worker), workers, *problem, grad, out, lse, partial, dk, dv))
+        call(address, (np.intp(worker), workers, (q, k, v, mask, offset, scale, dropping), result, gradients))
 
 
 _share = (types.intp, types.intp)  # which worker, of how many

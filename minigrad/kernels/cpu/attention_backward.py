@@ -33,8 +33,14 @@ from minigrad.kernels.cpu.tiles import COLUMNS, ROWS, outer_products, row, span
 
 
 @worker_function
-def backward(worker, workers, q, k, v, mask, offset, scale, dropping, grad, out, lse, partial, dk, dv):
-    """Every workers-th share of a key/value head: dk and dv of its keys, and what they add to dq."""
+def backward(worker, workers, problem, result, gradients):
+    """Every workers-th share of a key/value head: dk and dv of its keys, and what they add to dq.
+
+    The problem is attention.py's, result is (grad, out, lse), gradients are (shares of dq, dk, dv).
+    """
+    q, k, v, mask, offset, scale, dropping = problem
+    grad, out, lse = result
+    partial, dk, dv = gradients
     batch, heads, query_time, head_dim = q.shape
     kv_heads, key_time, value_dim = v.shape[1:]
     group = heads // max(kv_heads, 1)
@@ -74,11 +80,9 @@ def backward(worker, workers, q, k, v, mask, offset, scale, dropping, grad, out,
                     load(grad, b, h, start, rows, g_tile)
                     for i in range(0, rows, ROWS):
                         for j in range(0, min(lanes, i + ROWS + diagonal), COLUMNS):
-                            at = i * LINE + j
-                            outer_products(head_dim, q_tile, i * q_padded, q_padded, 1, kt, j, LINE, p, at, LINE, False)
-                            outer_products(
-                                value_dim, g_tile, i * v_padded, v_padded, 1, vt, j, LINE, ds, at, LINE, False
-                            )
+                            at, qs, gs = (i * LINE + j, LINE), (i * q_padded, q_padded, 1), (i * v_padded, v_padded, 1)
+                            outer_products(head_dim, q_tile, qs, kt, (j, LINE), p, at, False)
+                            outer_products(value_dim, g_tile, gs, vt, (j, LINE), ds, at, False)
                     if mask[0] != NO_MASK:
                         _mask_queries(mask, b, h, start, rows, key, columns, p)
                     for i in range(rows):
@@ -91,25 +95,20 @@ def backward(worker, workers, q, k, v, mask, offset, scale, dropping, grad, out,
                         _dscores(line, dline, lse[b, h, start + i], row_sum, scale, dropping, first)
                     for j in range(0, columns, ROWS):
                         i = max(0, j - diagonal)  # the first query that sees key j
+                        transposed = (i * LINE + j, 1, LINE)
                         for d in range(0, v_padded, COLUMNS):
-                            outer_products(
-                                rows - i, p, i * LINE + j, 1, LINE, g_tile, i * v_padded + d, v_padded,
-                                dv_tile, j * v_padded + d, v_padded, True,
-                            )  # fmt: skip
+                            g_at, dv_at = (i * v_padded + d, v_padded), (j * v_padded + d, v_padded)
+                            outer_products(rows - i, p, transposed, g_tile, g_at, dv_tile, dv_at, True)
                         for d in range(0, q_padded, COLUMNS):
-                            outer_products(
-                                rows - i, ds, i * LINE + j, 1, LINE, q_tile, i * q_padded + d, q_padded,
-                                dk_tile, j * q_padded + d, q_padded, True,
-                            )  # fmt: skip
+                            q_at, dk_at = (i * q_padded + d, q_padded), (j * q_padded + d, q_padded)
+                            outer_products(rows - i, ds, transposed, q_tile, q_at, dk_tile, dk_at, True)
                     dq = row(partial, (share, b, h, start))
                     for i in range(0, rows, ROWS):
                         depth = min(columns, i + ROWS + diagonal)
                         if depth > 0:
                             for d in range(0, q_padded, COLUMNS):
-                                outer_products(
-                                    depth, ds, i * LINE, LINE, 1, k_tile, d, q_padded,
-                                    dq, i * dq_stride + d, dq_stride, True,
-                                )  # fmt: skip
+                                k_at, dq_at = (d, q_padded), (i * dq_stride + d, dq_stride)
+                                outer_products(depth, ds, (i * LINE, LINE, 1), k_tile, k_at, dq, dq_at, True)
             for j in range(columns):
                 _copy(span(dk_tile, j * q_padded, head_dim), row(dk, (b, kv_head, key + j)))
                 _copy(span(dv_tile, j * v_padded, value_dim), row(dv, (b, kv_head, key + j)))

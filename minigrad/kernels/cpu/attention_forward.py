@@ -40,13 +40,14 @@ FEW = 4  # up to this many queries (decoding with a cache of keys), rows are fas
 
 
 @worker_function
-def forward(worker, workers, q, k, v, mask, offset, scale, dropping, out, lse):
+def forward(worker, workers, problem, out, lse):
     """Every workers-th block of queries. Tasks go through all heads before the next block, which deals
-    out the short and the long blocks of a causal mask evenly."""
+    out the short and the long blocks of a causal mask evenly. The problem is attention.py's."""
+    q, k, v, mask, offset, scale, dropping = problem
     batch, heads, query_time, head_dim = q.shape
     key_time, value_dim = v.shape[2:]
     if query_time <= FEW:
-        _few_queries(worker, workers, q, k, v, mask, offset, scale, dropping, out, lse)
+        _few_queries(worker, workers, problem, out, lse)
         return
     group = heads // max(k.shape[1], 1)
     padded = round_up(value_dim, COLUMNS)
@@ -79,10 +80,8 @@ def forward(worker, workers, q, k, v, mask, offset, scale, dropping, out, lse):
             load(v, b, h // group, key, columns, vt)
             for i in range(0, lanes, COLUMNS):
                 for j in range(0, min(columns, i + COLUMNS + diagonal), ROWS):
-                    outer_products(
-                        head_dim, kt, j * head_dim, head_dim, 1, qt, i, LINE,
-                        scores, j * LINE + i, LINE, False,
-                    )  # fmt: skip
+                    keys, block = (j * head_dim, head_dim, 1), (j * LINE + i, LINE)
+                    outer_products(head_dim, kt, keys, qt, (i, LINE), scores, block, False)
             if mask[0] != NO_MASK:
                 _mask_keys(mask, b, h, start, rows, key, columns, scores)
             _online_softmax(scores, columns, round_up(rows, LANES), diagonal, m, l, shift, shrink)
@@ -97,7 +96,7 @@ def forward(worker, workers, q, k, v, mask, offset, scale, dropping, out, lse):
             for i in range(0, rows, ROWS):
                 depth = max(0, min(columns, i + ROWS + diagonal))
                 for d in range(0, padded, COLUMNS):
-                    outer_products(depth, scores, i, 1, LINE, vt, d, padded, o, i * padded + d, padded, key > 0)
+                    outer_products(depth, scores, (i, 1, LINE), vt, (d, padded), o, (i * padded + d, padded), key > 0)
         for i in range(rows):
             _finish(span(o, i * padded, value_dim), l[i], row(out, (b, h, start + i)))
             lse[b, h, start + i] = m[i] + np.log(l[i]) if l[i] != 0 else -INF
@@ -205,8 +204,9 @@ def _finish(o, l, out):
 
 
 @inline
-def _few_queries(worker, workers, q, k, v, mask, offset, scale, dropping, out, lse):
+def _few_queries(worker, workers, problem, out, lse):
     """The same for every workers-th single query, in two passes over the keys as they lie in memory."""
+    q, k, v, mask, offset, scale, dropping = problem
     batch, heads, query_time, _ = q.shape
     key_time = k.shape[2]
     group = heads // max(k.shape[1], 1)

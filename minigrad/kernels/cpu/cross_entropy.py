@@ -34,8 +34,8 @@ def cross_entropy_backward(grad, logits, targets, lse, ignore_index, label_smoot
     grad, lse = np.ascontiguousarray(grad, np.float32), np.ascontiguousarray(lse, np.float32)
     dlogits = np.empty(logits.shape, np.float32)
     total_weight = float(weight.sum()) if weight.size else float(logits.shape[1])
-    hyper = (ignore_index, float(label_smoothing), weight, total_weight)
-    _cross_entropy_backward(grad, logits, targets, lse, *hyper, dlogits)
+    numbers = (ignore_index, float(label_smoothing), total_weight)
+    _cross_entropy_backward(grad, logits, targets, lse, weight, numbers, dlogits)
     return dlogits
 
 
@@ -92,7 +92,8 @@ def _loss(x, target, lse, smoothing, weight):
 
 
 @simd.parallel
-def _cross_entropy_backward(grad, x, targets, lse, ignore_index, smoothing, weight, total_weight, dx):
+def _cross_entropy_backward(grad, x, targets, lse, weight, numbers, dx):
+    ignore_index, smoothing, total_weight = numbers
     rows, n = x.shape
     on_each = np.float32(smoothing / max(n, 1))
     for i in prange(rows):

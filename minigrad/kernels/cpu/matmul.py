@@ -56,7 +56,7 @@ def matmul(a, b):
     packed_a = _kept("packed_a", threads * block_rows * depth)
     packed_b = _kept("packed_b", group * columns * depth)
     edge = _kept("edge", threads * ROWS * COLUMNS)
-    _multiply(a, b.swapaxes(2, 3), c.reshape(-1), packed_a, packed_b, edge, group, block_rows, block_columns)
+    _multiply(a, b.swapaxes(2, 3), c.reshape(-1), packed_a, packed_b, edge, (group, block_rows, block_columns))
     return c
 
 
@@ -118,8 +118,9 @@ def _make_pack(width):
     gather_adjacent, gather_contiguous = gather_lines(width)
 
     @njit(error_model="numpy")
-    def pack(x, outer, inner, line, lines, start, depth, packed, at):
-        """packed[at:] = the panel (depth, width) of x[outer, inner, line:, start:] (lines, depth)."""
+    def pack(x, product, line, lines, start, depth, packed, at):
+        """packed[at:] = the panel (depth, width) of x[product][line:, start:] (lines, depth)."""
+        outer, inner = product
         done = 0
         if lines == width and x.strides[2] == 4:
             while done + STRETCH <= depth:
@@ -141,33 +142,47 @@ pack_columns = _make_pack(COLUMNS)
 
 
 @njit(error_model="numpy")
-def _multiply_block(depth, a, a_at, rows, b, b_at, columns, c, c_at, n, edge, edge_at, accumulate):
-    """c[c_at:] (rows, columns of rows n apart) = packed A (rows, depth) @ packed B (depth, columns)."""
+def _multiply_block(shape, a, b, c, edge, at, n, accumulate):
+    """c (rows, columns of rows n apart) = packed A (rows, depth) @ packed B (depth, columns).
+
+    shape  (rows, depth, columns)
+    at     where A, B, C and the room for a tile over the edge begin
+    """
+    rows, depth, columns = shape
+    a_at, b_at, c_at, edge_at = at
     for j in range(0, columns, COLUMNS):
         for i in range(0, rows, ROWS):
             a_panel, b_panel, tile = a_at + i * depth, b_at + j * depth, c_at + i * n + j
             if i + ROWS <= rows and j + COLUMNS <= columns:
-                multiply_tile(depth, a, a_panel, b, b_panel, c, tile, n, accumulate)
+                multiply_tile(depth, a, a_panel, b, b_panel, c, (tile, n), accumulate)
                 continue
-            multiply_tile(depth, a, a_panel, b, b_panel, edge, edge_at, COLUMNS, False)
+            multiply_tile(depth, a, a_panel, b, b_panel, edge, (edge_at, COLUMNS), False)
             for r in range(min(ROWS, rows - i)):
                 for s in range(min(COLUMNS, columns - j)):
                     value = edge[edge_at + r * COLUMNS + s]
                     c[tile + r * n + s] = c[tile + r * n + s] + value if accumulate else value
 
 
+# Which part of the problem is at work, `part`: the first product of the group, the first column and how many, the
+# start of the stretch of the inner dimension and its depth.
+
+
 @njit(error_model="numpy")
-def _pack_task(task, b, first, column, columns, start, depth, packed):
+def _pack_task(task, b, part, packed):
     """Pack one panel of the block of B."""
+    first, column, columns, start, depth = part
     panels = (columns + COLUMNS - 1) // COLUMNS
     product, j = first + task // panels, task % panels * COLUMNS
     outer, inner, lines = product // b.shape[1], product % b.shape[1], min(COLUMNS, columns - j)
-    pack_columns(b, outer, inner, column + j, lines, start, depth, packed, task * COLUMNS * depth)
+    pack_columns(b, (outer, inner), column + j, lines, start, depth, packed, task * COLUMNS * depth)
 
 
 @njit(error_model="numpy")
-def _block_task(task, a, n, c, first, column, columns, start, depth, block_rows, block_columns, packed, packed_b, edge):
-    """Pack one block of A and multiply it with (a part of) the block of B."""
+def _block_task(task, a, c, part, sizes, packed, packed_b, edge):
+    """Pack one block of A and multiply it with (a part of) the block of B. sizes: columns of C, rows and columns of
+    the blocks."""
+    first, column, columns, start, depth = part
+    n, block_rows, block_columns = sizes
     batch, m, k = a.shape[1:]
     panels = (columns + COLUMNS - 1) // COLUMNS
     row_blocks, column_blocks = (m + block_rows - 1) // block_rows, (columns + block_columns - 1) // block_columns
@@ -180,16 +195,18 @@ def _block_task(task, a, n, c, first, column, columns, start, depth, block_rows,
     c_at = ((first + member) * m + row) * n + column + j
     for i in range(0, rows, ROWS):
         lines = min(ROWS, rows - i)
-        pack_rows(a, outer, inner, row + i, lines, start, depth, packed, a_at + i * depth)
-    _multiply_block(
-        depth, packed, a_at, rows, packed_b, b_at, min(block_columns, columns - j),
-        c, c_at, n, edge, thread * ROWS * COLUMNS, start > 0,
-    )  # fmt: skip
+        pack_rows(a, (outer, inner), row + i, lines, start, depth, packed, a_at + i * depth)
+    shape, at = (rows, depth, min(block_columns, columns - j)), (a_at, b_at, c_at, thread * ROWS * COLUMNS)
+    _multiply_block(shape, packed, packed_b, c, edge, at, n, start > 0)
 
 
 @simd.parallel
-def _multiply(a, b, c, packed_a, packed_b, edge, group, block_rows, block_columns):
-    """c = a @ bᵀ for a (outer, inner, m, k) and b (outer, inner, n, k), c flat."""
+def _multiply(a, b, c, packed_a, packed_b, edge, cut):
+    """c = a @ bᵀ for a (outer, inner, m, k) and b (outer, inner, n, k), c flat.
+
+    cut  products of a group, rows and columns of a block
+    """
+    group, block_rows, block_columns = cut
     m, k, n = a.shape[2], a.shape[3], b.shape[2]
     products = a.shape[0] * a.shape[1]
     for first in range(0, products, group):
@@ -199,15 +216,12 @@ def _multiply(a, b, c, packed_a, packed_b, edge, group, block_rows, block_column
             panels = (columns + COLUMNS - 1) // COLUMNS
             blocks = ((m + block_rows - 1) // block_rows) * ((columns + block_columns - 1) // block_columns)
             for start in range(0, k, DEPTH):
-                depth = min(DEPTH, k - start)
+                part = (first, column, columns, start, min(DEPTH, k - start))
                 for task in prange(members * panels):
-                    _pack_task(task, b, first, column, columns, start, depth, packed_b)
+                    _pack_task(task, b, part, packed_b)
                 for task in prange(members * blocks):
-                    _block_task(
-                        task, a, n, c, first, column, columns, start, depth,
-                        block_rows, block_columns, packed_a, packed_b, edge,
-                    )  # fmt: skip
+                    _block_task(task, a, c, part, (n, block_rows, block_columns), packed_a, packed_b, edge)
 
 
-_multiply.compile((_operand, _operand, _flat, _flat, _flat, _flat, int64, int64, int64))
-_multiply.disable_compile()  # other layouts are converted to these types, not compiled again
+_multiply.compile((_operand, _operand, _flat, _flat, _flat, _flat, types.UniTuple(int64, 3)))
+_multiply.disable_compile()  # other layouts are converted to these types, not compiled for them

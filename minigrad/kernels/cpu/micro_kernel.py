@@ -41,6 +41,7 @@ UNROLL = 4  # outer products in one turn of the loop
 STRETCH = 4  # elements of each line that gather_lines transposes at a time
 
 _index = types.intp
+_place = types.UniTuple(_index, 2)  # where a tile begins in C, and how far apart its rows are
 _int = ir.IntType(64)
 _float = ir.FloatType()
 _vector = ir.VectorType(_float, WIDTH)
@@ -48,16 +49,17 @@ _vectors = COLUMNS // WIDTH  # in a row of the tile
 
 
 @intrinsic
-def multiply_tile(typingctx, depth, a, a_at, b, b_at, c, c_at, c_stride, accumulate):
+def multiply_tile(typingctx, depth, a, a_at, b, b_at, c, place, accumulate):
     """C tile = A panel @ B panel (+ C tile if accumulate), in flat arrays and without bounds checks.
 
     a[a_at:] holds the panel (depth, ROWS), b[b_at:] the panel (depth, COLUMNS), both contiguous;
-    row i of the tile is c[c_at + i * c_stride :][:COLUMNS].
+    row i of the tile is c[at + i * stride :][:COLUMNS] for place = (at, stride).
     """
-    signature = types.void(_index, a, _index, b, _index, c, _index, _index, types.boolean)
+    signature = types.void(_index, a, _index, b, _index, c, _place, types.boolean)
 
     def generate(context, builder, signature, args):
-        depth, a, a_at, b, b_at, c, c_at, c_stride, accumulate = args
+        depth, a, a_at, b, b_at, c, place, accumulate = args
+        c_at, c_stride = cgutils.unpack_tuple(builder, place)
         a_at = _pointer(context, builder, signature.args[1], a, a_at)
         b_at = _pointer(context, builder, signature.args[3], b, b_at)
         c_at = _pointer(context, builder, signature.args[5], c, c_at)
@@ -68,16 +70,17 @@ def multiply_tile(typingctx, depth, a, a_at, b, b_at, c, c_at, c_stride, accumul
 
 
 @intrinsic
-def multiply_rows(typingctx, rows, depth, a, a_at, b, b_at, c, c_at, c_stride):
+def multiply_rows(typingctx, rows, depth, a, a_at, b, b_at, c, place):
     """C (rows, COLUMNS) = A (rows, depth) @ B (depth, COLUMNS) for 1 to TALLEST rows, which is not checked.
 
     Like multiply_tile, with a panel (depth, rows) of A: for products of so few rows that filling up the
     last tile with zeros would be felt.
     """
-    signature = types.void(_index, _index, a, _index, b, _index, c, _index, _index)
+    signature = types.void(_index, _index, a, _index, b, _index, c, _place)
 
     def generate(context, builder, signature, args):
-        rows, depth, a, a_at, b, b_at, c, c_at, c_stride = args
+        rows, depth, a, a_at, b, b_at, c, place = args
+        c_at, c_stride = cgutils.unpack_tuple(builder, place)
         a_at = _pointer(context, builder, signature.args[2], a, a_at)
         b_at = _pointer(context, builder, signature.args[4], b, b_at)
         c_at = _pointer(context, builder, signature.args[6], c, c_at)

@@ -37,7 +37,7 @@ def layer_norm_backward(grad, x, weight, mean, rstd):
         w = np.ones(n, np.float32) if weight is None else np.ascontiguousarray(weight, np.float32)
         partial = np.zeros((min(CHUNKS, len(rows)), 2, n), np.float32)  # each chunk's dweight and dbias
         out = partial, dx.reshape(rows.shape), dweight, dbias
-        _layer_norm_backward(_rows(grad), rows, w, _flat(mean), _flat(rstd), *out)
+        _layer_norm_backward(_rows(grad), rows, w, (_flat(mean), _flat(rstd)), *out)
     return (dx, None, None) if weight is None else (dx, dweight, dbias)
 
 
@@ -99,13 +99,15 @@ def _layer_norm(x, weight, bias, eps, y, mean, rstd):
 
 
 @simd.parallel
-def _layer_norm_backward(grad, x, weight, mean, rstd, partial, dx, dweight, dbias):
+def _layer_norm_backward(grad, x, weight, statistics, partial, dx, dweight, dbias):
     """Write dx (rows, n), dweight and dbias (n,); see reference.layer_norm_backward for the formulas.
 
-    grad and x are (rows, n), mean and rstd (rows,). Chunk c has the rows from c * rows // chunks to (c + 1) * rows //
-    chunks, and prange deals out the chunks. Each adds its rows' share of dweight to partial[c, 0] and of dbias to
-    partial[c, 1]: partial (chunks, 2, n), dweight and dbias come as zeros. Then the chunks are added in order.
+    grad and x are (rows, n), statistics the mean and the rstd (rows,). Chunk c has the rows from c * rows // chunks
+    to (c + 1) * rows // chunks, and prange deals out the chunks. Each adds its rows' share of dweight to partial[c, 0]
+    and of dbias to partial[c, 1]: partial (chunks, 2, n), dweight and dbias come as zeros. Then the chunks are added
+    in order.
     """
+    mean, rstd = statistics
     rows, n = x.shape
     scale = ONE / np.float32(n)
     chunks = len(partial)

@@ -31,7 +31,7 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
     step_size = lr / (1 - beta1**step)
     correction = 1 / math.sqrt(1 - beta2**step)
     floats = (step_size, beta1, beta2, eps, correction, shrink, l2)
-    _adamw(addresses, sizes, *map(float, floats))
+    _adamw(addresses, sizes, tuple(map(float, floats)))
 
 
 def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):
@@ -40,7 +40,7 @@ def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay,
     if rest:
         reference.sgd(*rest, lr, momentum, dampening, nesterov, weight_decay, first)
     lr, momentum, damped = float(lr), float(momentum), float(1 - dampening)
-    _sgd(addresses, sizes, lr, momentum, damped, bool(nesterov), float(weight_decay), bool(first))
+    _sgd(addresses, sizes, (lr, momentum, damped, float(weight_decay)), bool(nesterov), bool(first))
 
 
 def grad_norm(arrays):
@@ -156,18 +156,19 @@ def _decayed(grad, param, weight_decay):
 
 
 @simd.parallel
-def _adamw(addresses, sizes, step_size, beta1, beta2, eps, correction, shrink, l2):
+def _adamw(addresses, sizes, floats):
     array, start = _cut(sizes)
     for c in prange(array.size):
         param = _chunk(addresses, sizes, 0, array[c], start[c])
         grad = _chunk(addresses, sizes, 1, array[c], start[c])
         exp_avg = _chunk(addresses, sizes, 2, array[c], start[c])
         exp_avg_sq = _chunk(addresses, sizes, 3, array[c], start[c])
-        _adamw_chunk(param, grad, exp_avg, exp_avg_sq, step_size, beta1, beta2, eps, correction, shrink, l2)
+        _adamw_chunk(param, grad, exp_avg, exp_avg_sq, floats)
 
 
 @simd.serial
-def _adamw_chunk(param, grad, exp_avg, exp_avg_sq, step_size, beta1, beta2, eps, correction, shrink, l2):
+def _adamw_chunk(param, grad, exp_avg, exp_avg_sq, floats):
+    step_size, beta1, beta2, eps, correction, shrink, l2 = floats
     rest1, rest2, beta2 = np.float32(1 - beta1), np.float32(1 - beta2), np.float32(beta2)
     step_size, eps, correction = np.float32(step_size), np.float32(eps), np.float32(correction)
     shrink, l2 = np.float32(shrink), np.float32(l2)
@@ -181,19 +182,19 @@ def _adamw_chunk(param, grad, exp_avg, exp_avg_sq, step_size, beta1, beta2, eps,
 
 
 @simd.parallel
-def _sgd(addresses, sizes, lr, momentum, damped, nesterov, weight_decay, first):
+def _sgd(addresses, sizes, floats, nesterov, first):
     array, start = _cut(sizes)
     for c in prange(array.size):
         param = _chunk(addresses, sizes, 0, array[c], start[c])
         grad = _chunk(addresses, sizes, 1, array[c], start[c])
         buffer = _chunk(addresses, sizes, 2, array[c], start[c])
-        _sgd_chunk(param, grad, buffer, lr, momentum, damped, nesterov, weight_decay, first)
+        _sgd_chunk(param, grad, buffer, floats, nesterov, first)
 
 
 @simd.serial
-def _sgd_chunk(param, grad, buffer, lr, momentum, damped, nesterov, weight_decay, first):
-    lr, momentum, damped = np.float32(lr), np.float32(momentum), np.float32(damped)
-    weight_decay = np.float32(weight_decay)
+def _sgd_chunk(param, grad, buffer, floats, nesterov, first):
+    lr, momentum, damped = np.float32(floats[0]), np.float32(floats[1]), np.float32(floats[2])
+    weight_decay = np.float32(floats[3])
     if momentum == 0:
         for j in range(param.size):
             param[j] -= lr * _decayed(grad[j], param[j], weight_decay)

@@ -164,7 +164,7 @@ def _pack_weight(weight, gates, packed):
     for task in prange(panels * gates):
         first, gate = task % panels * COLUMNS, task // panels
         lines = min(COLUMNS, units - first)
-        pack_columns(weight, 0, 0, gate * units + first, lines, 0, depth, packed, task * depth * COLUMNS)
+        pack_columns(weight, (0, 0), gate * units + first, lines, 0, depth, packed, task * depth * COLUMNS)
 
 
 @inline
@@ -193,7 +193,7 @@ def _multiply(rows, depth, packed, panels, panel, out, at, stride):
     for row in range(0, rows, height):
         multiply_rows(
             min(height, rows - row), depth, packed, row * depth, panels, panel * depth * COLUMNS,
-            out, at + row * stride, stride,
+            out, (at + row * stride, stride),
         )  # fmt: skip
 
 

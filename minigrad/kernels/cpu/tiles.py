@@ -43,18 +43,22 @@ _vectors = COLUMNS // WIDTH  # of a row
 
 
 @intrinsic
-def outer_products(typing, depth, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, accumulate):
+def outer_products(typing, depth, a, a_place, b, b_place, c, c_place, accumulate):
     """C (ROWS, COLUMNS) = (C if accumulate else 0) + A (ROWS, depth) @ B (depth, COLUMNS).
 
-    A[i, k] is a[a_at + i * a_row + k * a_step], B[k, j] is b[b_at + k * b_step + j] and C[i, j] is
-    c[c_at + i * c_row + j]: positions count floats from the first element of the arrays, whose
-    shapes do not matter. Nothing is checked.
+    a_place is (at, row, step): A[i, k] is a[at + i * row + k * step]; b_place is (at, step): B[k, j] is
+    b[at + k * step + j]; c_place is (at, row): C[i, j] is c[at + i * row + j]. Positions count floats from
+    the first element of the arrays, whose shapes do not matter. Nothing is checked.
     """
     n = types.intp
-    signature = types.void(n, a, n, n, n, b, n, n, c, n, n, types.boolean)
+    two, three = types.UniTuple(n, 2), types.UniTuple(n, 3)
+    signature = types.void(n, a, three, b, two, c, two, types.boolean)
 
     def generate(context, builder, signature, arguments):
-        depth, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, accumulate = arguments
+        depth, a, a_place, b, b_place, c, c_place, accumulate = arguments
+        a_at, a_row, a_step = cgutils.unpack_tuple(builder, a_place)
+        b_at, b_step = cgutils.unpack_tuple(builder, b_place)
+        c_at, c_row = cgutils.unpack_tuple(builder, c_place)
 
         def address(array_type, array, offset):
             return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
@@ -69,9 +73,9 @@ def outer_products(typing, depth, a, a_at, a_row, a_step, b, b_at, b_step, c, c_
                 *outer_product(builder, column, b_now, tile),
             ]
 
-        start = [address(signature.args[1], a, a_at), address(signature.args[5], b, b_at)]
+        start = [address(signature.args[1], a, a_at), address(signature.args[3], b, b_at)]
         _, _, *tile = repeat(builder, depth, body, [*start, *empty_tile(ROWS * _vectors)])
-        c_at = address(signature.args[8], c, c_at)
+        c_at = address(signature.args[5], c, c_at)
         rows_of_c = [builder.gep(c_at, [builder.mul(c_row, _int(i))]) for i in range(ROWS)]
         with builder.if_else(accumulate) as branches:
             for branch, add_to_memory in zip(branches, (True, False), strict=True):
