@@ -95,15 +95,16 @@ def promoted(x: Any, y: Any, no_bool: str = "") -> tuple:
 
     no_bool  the name of an operation that takes no booleans, for the TypeError
     """
-    a = x.array.dtype if isinstance(x, Tensor) else x.dtype if type(x) is ndarray else None
-    b = y.array.dtype if isinstance(y, Tensor) else y.dtype if type(y) is ndarray else None
-    if a is b:  # the usual cases first
-        if a is not None:
+    if isinstance(x, Tensor):  # the usual cases first
+        if isinstance(y, Tensor):
+            if x.array.dtype is y.array.dtype:
+                return x, y
+        elif type(y) in (float, int) and x.array.dtype.char in "fd":
             return x, y
-    elif a is not None and b is None:
-        if a.char in "fd" and type(y) in (float, int):
+    elif type(x) in (float, int):
+        if isinstance(y, (Tensor, ndarray)) and y.dtype.char in "fd":
             return x, y
-    elif b is not None and a is None and b.char in "fd" and type(x) in (float, int):
+    elif type(x) is ndarray and type(y) is ndarray and x.dtype is y.dtype:
         return x, y
     x, y = operands(x, y)
     if no_bool and "b" in (result_type(x).kind, result_type(y).kind):
