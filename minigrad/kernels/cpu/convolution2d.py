@@ -274,9 +274,9 @@ def _add_products(x, windows, grads, parts, blocks, wides):
                     lines = min(COLUMNS, filters - f)
                     at = wide + f * BLOCK + s * _panel(lines)
                     if lines > WIDTH:
-                        _pack_wide(grads, n, g, f, lines, place, run, wides, at)
+                        _pack_wide(grads, (n, g), f, lines, place, run, wides, at)
                     else:
-                        _pack_narrow(grads, n, g, f, lines, place, run, wides, at)
+                        _pack_narrow(grads, (n, g), f, lines, place, run, wides, at)
                 s += run
             for start in range(0, depth, DEPTH):
                 offsets = windows.offsets[start : start + DEPTH]
