@@ -6,7 +6,8 @@ upstream gradient u is random on purpose. With u = 1, a plain sum(), every softm
 layer_norm rule looks right: the outputs' sum does not depend on the input at all.
 
 Where one difference disagrees or cannot tell, other steps are tried (differences.py): rounding, curvature and kinks
-are no fault of the rule. What a wrong gradient usually means is in gradcheck_hints.py.
+are no fault of the rule. What a wrong gradient usually means is in gradcheck_hints.py,
+and what it must not depend on in gradcheck_calls.py.
 """
 
 import inspect
@@ -20,6 +21,19 @@ import numpy as np
 from minigrad import gradcheck_hints, random
 from minigrad.differences import RATIO, Estimate, Kink, extrapolated, kink, rounding
 from minigrad.engine import grad
+from minigrad.gradcheck_calls import (
+    GradcheckError,
+    check_alone,
+    check_inputs,
+    check_repeated,
+    check_strided,
+    check_unchanged,
+    differentiable,
+    is_wanted,
+    largest,
+    name_of,
+    repeats,
+)
 from minigrad.gradcheck_hints import same
 from minigrad.modes import enable_grad
 from minigrad.tensor import Tensor, to_numpy, wrap
@@ -33,32 +47,6 @@ NEGLIGIBLE = 1e-9  # to this fraction of the input's largest, tells right from w
 OUTSIDE = (ArithmeticError, ValueError, np.linalg.LinAlgError)  # what fn may raise where a step leaves its domain
 ROUNDING = 1e-14  # of the largest gradient or output: what the order of a sum may change in a rule
 ENOUGH = 8  # elements found wrong, after which the others are not looked at more closely
-
-
-class GradcheckError(AssertionError):
-    """A gradient rule disagrees with finite differences, or with itself.
-
-    input, index          which number of which input: position in `inputs`, then inside it
-    analytic, numerical   what the rule gave there, and what finite differences gave
-    error                 how far the differences may be off there
-    forward               what forward mode (jvp, through the recorded rule) gave there, where it could be had
-    kind                  the class of the mistake, a key of gradcheck_hints.KINDS
-    """
-
-    def __init__(
-        self,
-        message: str,
-        input: int | None = None,
-        index: tuple[int, ...] | None = None,
-        analytic: float | None = None,
-        numerical: float | None = None,
-        error: float | None = None,
-        forward: float | None = None,
-        kind: str = "unknown",
-    ):
-        super().__init__(message)
-        self.input, self.index, self.analytic, self.numerical = input, index, analytic, numerical
-        self.error, self.forward, self.kind = error, forward, kind
 
 
 def gradcheck(
@@ -94,7 +82,7 @@ def gradcheck(
     The error names the input, the index, the numbers, the operation, and what such a difference usually means.
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    _check_inputs(inputs)
+    check_inputs(inputs)
     with enable_grad():
         _Check(fn, inputs, eps, atol, rtol).run()
     if order > 1:
@@ -117,21 +105,21 @@ def gradgradcheck(
     fn is called here once, to learn of its outputs, and the random generator is set back after.
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    _check_inputs(inputs)
+    check_inputs(inputs)
     start = random.get_rng_state()
     with enable_grad():
-        outputs = _differentiable(fn, fn(*inputs))
+        outputs = differentiable(fn, fn(*inputs))
     random.set_rng_state(start)
     upstream = [wrap(_upstream(output, seed=2 + i), True) for i, output in enumerate(outputs)]
 
     def gradient(*values: Any) -> tuple[Tensor, ...]:
         given, upstream_now = values[: len(inputs)], values[len(inputs) :]
-        outputs = _differentiable(fn, fn(*given))
-        wanted = [x for x in given if _is_wanted(x)]
+        outputs = differentiable(fn, fn(*given))
+        wanted = [x for x in given if is_wanted(x)]
         results = grad(outputs, wanted, upstream_now, create_graph=True, allow_unused=True)
         return tuple(result for result in results if result is not None and result.requires_grad)
 
-    gradient.__name__ = f"the gradient of {_name(fn)}"
+    gradient.__name__ = f"the gradient of {name_of(fn)}"
     return gradcheck(gradient, [*inputs, *upstream], eps, atol, rtol, order - 1)
 
 
@@ -149,7 +137,7 @@ class _Check:
     def __init__(self, fn: Callable[..., Any], inputs: list[Any], eps: float, atol: float, rtol: float):
         self.fn, self.inputs = fn, inputs
         self.eps, self.atol, self.rtol = eps, atol, rtol
-        self.wanted = [i for i, x in enumerate(inputs) if _is_wanted(x)]
+        self.wanted = [i for i, x in enumerate(inputs) if is_wanted(x)]
         self.rng_state = random.get_rng_state()
         self.floor = 0.0  # what another order of a sum may change in a gradient whose terms cancel
         self.is_random: bool | None = None  # whether fn draws random numbers: known after its first call
@@ -161,18 +149,14 @@ class _Check:
         self.upstream = [_upstream(output, seed=1) for output in outputs]
         analytic = [gradient.copy() for gradient in self.analytic(outputs)]
         values = [u * output.data for u, output in zip(self.upstream, outputs, strict=True)]
-        self.floor = ROUNDING * max(map(_largest, [*analytic, *values]))
-        self.check_repeated(analytic)
-        for i, (x, copy) in enumerate(zip(self.inputs, before, strict=True)):
-            if copy is not None and not same(to_numpy(x.data), copy):
-                raise GradcheckError(
-                    f"gradcheck: {_name(self.fn)} changes {self.label(i)} in place; forward and backward must leave "
-                    "their inputs as they are",
-                    input=i,
-                    kind="in place",
-                )
-        self.check_strided(analytic, [to_numpy(output.data) for output in outputs])
-        self.check_alone(analytic)
+        self.floor = ROUNDING * max(map(largest, [*analytic, *values]))
+        generator = np.random.default_rng(5)
+        arrays = {i: to_numpy(self.inputs[i].data) for i in self.wanted}
+        moved = {i: x * (1 + self.eps * _random(generator, x.shape)) for i, x in arrays.items()}
+        check_repeated(self, analytic, moved)
+        check_unchanged(self, before)
+        check_strided(self, analytic, [to_numpy(output.data) for output in outputs])
+        check_alone(self, analytic)
         with np.errstate(all="ignore"):  # steps leave the domain of a logarithm
             for i, gradient in zip(self.wanted, analytic, strict=True):
                 if gradient.size <= EXHAUSTIVE:
@@ -182,7 +166,7 @@ class _Check:
 
     def outputs(self) -> list[Tensor]:
         """fn's outputs, from the same random numbers at every call."""
-        outputs = _differentiable(self.fn, self.fn(*self.inputs))
+        outputs = differentiable(self.fn, self.fn(*self.inputs))
         if self.is_random is None:
             self.is_random = random.get_rng_state() != self.rng_state
         if self.is_random:
@@ -199,8 +183,8 @@ class _Check:
         results = grad(outputs, wanted, [wrap(u) for u in upstream], retain_graph=retain_graph, allow_unused=True)
         if not all(map(same, upstream, copies)):
             raise GradcheckError(
-                f"gradcheck: the rule of {_name(self.fn)} writes into the upstream gradient it is given, which others "
-                "still read; compute a new array",
+                f"gradcheck: the rule of {name_of(self.fn)} writes into the upstream gradient it is given, which "
+                "others still read; compute a new array",
                 input=self.wanted[0],
                 kind="in place",
             )
@@ -221,125 +205,6 @@ class _Check:
             for i, original in originals.items():
                 self.inputs[i].array = original
 
-    def check_repeated(self, analytic: list[Array]) -> None:
-        """The gradients again, after fn was called with other inputs in between: the same, bit for bit."""
-        generator = np.random.default_rng(5)
-        arrays = {i: to_numpy(self.inputs[i].data) for i in self.wanted}
-        moved = {i: x * (1 + self.eps * _random(generator, x.shape)) for i, x in arrays.items()}
-        outputs = self.outputs()
-        with self.replaced(moved):
-            others = self.outputs()
-        again = self.analytic(outputs, retain_graph=True)
-        zeros = [np.zeros(u.shape) for u in self.upstream]
-        both = self.analytic([*outputs, *others], [*self.upstream, *zeros])
-        for i, first, second, joint in zip(self.wanted, analytic, again, both, strict=True):
-            if same(first, second) and not self.alike(joint, first):
-                with self.replaced(moved):
-                    rest = self.analytic(self.outputs(), zeros)[self.wanted.index(i)]
-                if self.alike(joint, first + rest):
-                    continue  # the rule makes something of an upstream gradient of 0; the differences will tell
-                raise GradcheckError(
-                    f"gradcheck: the gradient that {_name(self.fn)} returned for {self.label(i)} changes when it "
-                    "computes another in the same backward pass: its rule returns a shared buffer; return a new array",
-                    input=i,
-                    kind="buffer",
-                )
-            if same(first, second):
-                continue
-            if same(first, self.analytic(self.outputs())[self.wanted.index(i)]):
-                raise GradcheckError(
-                    f"gradcheck: {_name(self.fn)} gives another gradient for {self.label(i)} if it is called with "
-                    "other inputs before its backward: what it saves lies in a buffer shared between calls; save a "
-                    "new array in save_for_backward, and make a new Function for each call: lambda x: Square()(x)",
-                    input=i,
-                    kind="buffer",
-                )
-            raise GradcheckError(
-                f"gradcheck: two backward passes of {_name(self.fn)} give different gradients for {self.label(i)}; "
-                "it is random, or keeps something from one call to the next",
-                input=i,
-                kind="random",
-            )
-
-    def check_strided(self, analytic: list[Array], values: list[Array]) -> None:
-        """The same gradients for copies of the inputs, and upstream gradients, that are not contiguous."""
-        arrays = {i: to_numpy(self.inputs[i].data) for i in self.wanted}
-        upstream = [_strided(u) for u in self.upstream]
-        copies = {i: _strided(x) for i, x in arrays.items()}
-        with self.replaced(copies):
-            outputs = self.outputs()
-            found = self.analytic(outputs, upstream)
-        if not all(self.alike(output.data, value) for output, value in zip(outputs, values, strict=True)):
-            warnings.warn(
-                f"gradcheck: {_name(self.fn)} itself gives other outputs for strided copies of its inputs (a reshape "
-                "copies where it was a view?); its rule was checked for the layout that was given",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            return
-        for i, expected, gradient in zip(self.wanted, analytic, found, strict=True):
-            if self.alike(gradient, expected):
-                continue
-            with self.replaced(copies):
-                alone = self.analytic(self.outputs())[self.wanted.index(i)]
-            what = "its upstream gradient" if self.alike(alone, expected) else "a copy of the inputs"
-            self.differs(
-                i,
-                gradient,
-                expected,
-                "strided",
-                f"if {what} is strided (not contiguous)",
-                "the rule reads or writes memory in its order: look for reshape(-1), ravel and views that are copies",
-            )
-
-    def check_alone(self, analytic: list[Array]) -> None:
-        """The same gradient for an input if it is the only one that requires grad."""
-        leaves = [i for i in self.wanted if self.inputs[i].grad_fn is None]
-        if len({id(self.inputs[i]) for i in self.wanted}) < 2:
-            return
-        for i, expected in zip(self.wanted, analytic, strict=True):
-            others = [self.inputs[j] for j in leaves if self.inputs[j] is not self.inputs[i]]
-            try:
-                for x in others:
-                    x.requires_grad = False
-                try:
-                    outputs = self.outputs()
-                except ValueError:  # none depends on this input alone
-                    continue
-                if [x.shape for x in outputs] != [u.shape for u in self.upstream]:
-                    continue  # other outputs, not another gradient
-                results = grad(outputs, [self.inputs[i]], [wrap(u) for u in self.upstream], allow_unused=True)
-            finally:
-                for x in others:
-                    x.requires_grad = True
-            gradient = np.zeros(expected.shape) if results[0] is None else to_numpy(results[0].data)
-            if not self.alike(gradient, expected):
-                self.differs(
-                    i,
-                    gradient,
-                    expected,
-                    "alone",
-                    "if it alone requires grad",
-                    "look at what the rule does with needs_input_grad, and at the order of the gradients it returns",
-                )
-
-    def alike(self, gradient: Array, expected: Array) -> bool:
-        """The same gradient up to the order of a sum."""
-        return np.allclose(gradient, expected, self.rtol, self.floor, equal_nan=True)
-
-    def differs(self, i: int, gradient: Array, expected: Array, kind: str, when: str, hint: str) -> NoReturn:
-        """The rule contradicts itself; which of its two answers is right is not asked."""
-        index = _argmax(np.abs(gradient - expected))
-        raise GradcheckError(
-            f"gradcheck of {_name(self.fn)} (output made by {self.made_by}): {self.label(i)}, index {list(index)}: "
-            f"the rule gives {gradient[index]:.8g} {when}, and {expected[index]:.8g} otherwise. Hint: {kind}: {hint}",
-            input=i,
-            index=index,
-            analytic=float(gradient[index]),
-            numerical=float(expected[index]),
-            kind=kind,
-        )
-
     def at(self, i: int, direction: Array, step: float) -> Array:
         """The outputs at x + step·direction for input i, times the upstream gradient: one flat array of u·f.
 
@@ -350,7 +215,7 @@ class _Check:
         x = self.inputs[i]
         original = x.data
         start = original.copy()
-        if not original.flags.writeable or _repeats(original):
+        if not original.flags.writeable or repeats(original):
             x.data = original.copy()
         try:
             x.data[...] = start + step * direction
@@ -381,7 +246,7 @@ class _Check:
         numerical, error = np.zeros(analytic.shape), np.zeros(analytic.shape)
         for index in np.ndindex(analytic.shape):
             numerical[index], error[index] = self.difference(i, _unit(analytic.shape, index))
-        scale = min(_largest(analytic), _largest(numerical))
+        scale = min(largest(analytic), largest(numerical))
         distance = np.where(np.isfinite(analytic), np.abs(analytic - numerical), np.inf)
         allowed = self.atol * scale + self.rtol * np.abs(numerical) + error
         wrong = np.asarray(~(distance <= allowed))
@@ -413,7 +278,7 @@ class _Check:
         for _ in range(DIRECTIONS):
             direction = _random(generator, analytic.shape)
             for _ in range(ENOUGH):
-                size = _largest(analytic * direction)
+                size = largest(analytic * direction)
                 along = self.verdict(i, direction, float((analytic * direction).sum()), size, size)
                 if along.right:
                     break
@@ -498,7 +363,7 @@ class _Check:
         known = max(scale, abs(analytic))  # next to nothing where the derivative is 0
         if right and max(0.01 * abs(analytic), 1e-3 * scale) < best.error < 100 * known:
             warnings.warn(
-                f"gradcheck of {_name(self.fn)}: {self.label(i)}: rounding hides the derivative: the rule gives "
+                f"gradcheck of {name_of(self.fn)}: {self.label(i)}: rounding hides the derivative: the rule gives "
                 f"{analytic:.4g}, finite differences {best.value:.4g} ± {best.error:.1g}, which proves little; move "
                 "the inputs to where the outputs are smaller",
                 RuntimeWarning,
@@ -508,7 +373,7 @@ class _Check:
 
     def close(self, analytic: Any, numerical: Any) -> Any:
         """Equal but for the tolerances, for arrays of one input's numbers."""
-        scale = min(_largest(np.asarray(analytic)), _largest(np.asarray(numerical))) or _largest(np.asarray(numerical))
+        scale = min(largest(np.asarray(analytic)), largest(np.asarray(numerical))) or largest(np.asarray(numerical))
         with np.errstate(invalid="ignore"):
             return np.abs(analytic - numerical) <= max(10 * self.atol, 1e-6) * scale + self.rtol * np.abs(numerical)
 
@@ -544,7 +409,7 @@ class _Check:
         forward = self.forward(i, index)
         witness = gradcheck_hints.witness(forward, analytic, numerical)
         raise GradcheckError(
-            f"gradcheck of {_name(self.fn)} (output made by {self.made_by}): {self.label(i)}, index {list(index)}: "
+            f"gradcheck of {name_of(self.fn)} (output made by {self.made_by}): {self.label(i)}, index {list(index)}: "
             f"the rule gives {analytic:.8g}, finite differences {numerical:.8g} ± {error:.1g}{count}. {witness}"
             f"Hint: {hint.kind}: {hint.text}",
             input=i,
@@ -574,53 +439,6 @@ def _unit(shape: Shape, index: tuple[int, ...]) -> Array:
     return direction
 
 
-def _largest(array: Array) -> float:
-    """The largest finite size in an array, 0 where there is none."""
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
-
-
-def _argmax(array: Array) -> tuple[int, ...]:
-    """The index of the largest number; NaN is larger than any."""
-    return tuple(int(n) for n in np.unravel_index(int(np.nan_to_num(array, nan=np.inf).argmax()), array.shape))
-
-
-def _is_wanted(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.requires_grad
-
-
-def _check_inputs(inputs: list[Any]) -> None:
-    wanted = [i for i, x in enumerate(inputs) if _is_wanted(x)]
-    if not wanted:
-        raise ValueError("gradcheck: no input requires grad, so there is nothing to check; pass requires_grad=True")
-    for i in wanted:
-        if inputs[i].dtype != np.float64:
-            raise TypeError(
-                f"gradcheck: input {i} is {inputs[i].dtype}, too coarse for finite differences; "
-                "use float64: x.detach().double().requires_grad_()"
-            )
-        for j in wanted:
-            if i < j and inputs[i] is not inputs[j] and np.shares_memory(inputs[i].data, inputs[j].data):
-                raise ValueError(f"gradcheck: inputs {i} and {j} share memory; pass copies, so that each moves alone")
-
-
-def _differentiable(fn: Callable[..., Any], outputs: Any) -> list[Tensor]:
-    """The outputs that carry gradients."""
-    outputs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
-    for output in outputs:
-        if not isinstance(output, Tensor):
-            raise TypeError(f"gradcheck: {_name(fn)} returned a {type(output).__name__}; expected a Tensor or several")
-    found = [output for output in outputs if output.requires_grad]
-    if not found:
-        raise ValueError(
-            f"gradcheck: no output of {_name(fn)} depends on an input that requires grad; is it made of integers, "
-            "detached, or computed under no_grad?"
-        )
-    for output in found:
-        if output.dtype != np.float64:
-            raise TypeError(f"gradcheck: {_name(fn)} turned float64 into {output.dtype}; keep the inputs' dtype")
-    return found
-
-
 def _upstream(output: Tensor, seed: int) -> Array:
     """The upstream gradient of an output: _random numbers of its shape, the same for the same seed."""
     return _random(np.random.default_rng(seed), output.shape)
@@ -629,23 +447,3 @@ def _upstream(output: Tensor, seed: int) -> Array:
 def _random(generator: "np.random.Generator", shape: Shape) -> Array:
     """Numbers between 0.5 and 1.5 with random signs: none small, no two alike."""
     return np.asarray((0.5 + generator.random(shape)) * generator.choice([-1.0, 1.0], shape))  # 0-d too
-
-
-def _repeats(array: Array) -> bool:
-    """Whether several elements live at one address, as after broadcasting."""
-    return any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape, strict=True))
-
-
-def _strided(array: Array) -> Array:
-    """A copy in another layout: its dimensions in the order of Fortran, every other number in memory, NaN between."""
-    if not array.ndim:
-        return array.copy()
-    backwards = array.shape[::-1]
-    memory = np.full((*backwards[:-1], 2 * backwards[-1]), np.nan)
-    strided = memory[..., ::2].T
-    strided[...] = array
-    return strided
-
-
-def _name(fn: Callable[..., Any]) -> str:
-    return getattr(fn, "__name__", type(fn).__name__)
