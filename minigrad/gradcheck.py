@@ -380,7 +380,7 @@ class _Check:
     def forward(self, i: int, index: tuple[int, ...]) -> float | None:
         """The same derivative in forward mode: Σ u·(J·d), by differentiating the recorded rule with respect to u.
 
-        None where it cannot be had: the rule does not record itself. It is another way than the rule only where the
+        None where the rule does not record itself. It is another way than the rule only where the
         rule has a composite; otherwise it shows whether the rule is linear in its upstream gradient.
         """
         upstream = [wrap(u.copy(), True) for u in self.upstream]

@@ -104,7 +104,7 @@ def at_kink(bend: Kink) -> Hint:
 
 
 def witness(forward: float | None, analytic: float, numerical: float) -> str:
-    """What forward mode says to the two numbers that disagree: a sentence, or nothing where it could not be had."""
+    """What forward mode says to the two numbers that disagree: a sentence, or nothing where there is no such number."""
     if forward is None or not np.isfinite(forward):
         return ""
     if np.isclose(forward, numerical, rtol=1e-4):
