@@ -24,7 +24,7 @@ class GradcheckError(AssertionError):
     input, index          which number of which input: position in `inputs`, then inside it
     analytic, numerical   what the rule gave there, and what finite differences gave
     error                 how far the differences may be off there
-    forward               what forward mode (jvp, through the recorded rule) gave there, where the rule can record itself
+    forward               what forward mode (jvp) gave there, where the rule can record itself
     kind                  the class of the mistake, a key of gradcheck_hints.KINDS
     """
 
