@@ -161,7 +161,7 @@ def test_bad_input(act, error, message):
         act()
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_no_setting_hides_what_a_module_can_do(case):
     """PyTorch's PReLU has a number num_parameters; ours keeps the method that every Module has."""
     layer = case.build(nn)

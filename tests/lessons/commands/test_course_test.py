@@ -19,6 +19,8 @@ pytest.importorskip("jupytext")
 KIT = course()
 FILE = "minigrad/ops/shape.py"
 UNSQUEEZE = Target(FILE, "unsqueeze")
+HEAD = "def unsqueeze(x: Tensor, dim: int) -> Tensor:"
+BROKEN = HEAD.replace(")", "")  # no Python any more
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def test_a_wrong_result_is_explained(student):
     assert told.check.words.startswith("A dimension of size 1 is put in at places 0, 1, 2 and 3")
     assert told.what == "the shape of unsqueeze(x, 1), x of shape (2, 3, 4)"
     assert (told.expected, told.got) == ("(2, 1, 3, 4)", "(1, 2, 3, 4)")
-    assert told.where == f"{FILE}:{line_of(student.course.root / FILE, 'def unsqueeze(x, dim):')}"
+    assert told.where == f"{FILE}:{line_of(student.course.root / FILE, HEAD)}"
     report = student.report("1.1")
     for text in ("checked", "expected", "(2, 1, 3, 4)", told.where, "minigrad course test 1.1 --hint 1"):
         assert text in report
@@ -122,11 +124,11 @@ def test_ending_the_process_gains_nothing(student):
 
 
 def test_a_syntax_error_is_one_line(student, made):
-    student.edit(FILE, "def unsqueeze(x, dim):", "def unsqueeze(x, dim:")
+    student.edit(FILE, HEAD, BROKEN)
     with pytest.raises(Broken) as caught:
         student.test("1.1")
-    assert re.fullmatch(rf"{FILE}:\d+: .+\n    def unsqueeze\(x, dim:", str(caught.value))
-    student.edit(FILE, "def unsqueeze(x, dim:", "def unsqueeze(x, dim):")
+    assert re.fullmatch(rf"{FILE}:\d+: .+\n    {re.escape(BROKEN)}", str(caught.value))
+    student.edit(FILE, BROKEN, HEAD)
     student.edit("minigrad/engine.py", "import sys\n", "import sys)\n")
     with pytest.raises(Broken, match=r"^minigrad/engine\.py:\d+: SyntaxError: unmatched"):
         student.test("1.1")
@@ -141,7 +143,7 @@ def test_an_import_error_is_one_line(student):
 
 
 def test_a_function_that_is_gone(student):
-    student.edit(FILE, "def unsqueeze(x, dim):", "def unsqueezed(x, dim):")
+    student.edit(FILE, HEAD, HEAD.replace("unsqueeze", "unsqueezed"))
     with pytest.raises(Broken) as caught:
         student.test("1.1")
     assert str(caught.value) == f"{FILE}: there is no function unsqueeze: its name and its parameters must stay"
@@ -174,7 +176,7 @@ def test_the_command_and_its_exit_codes(student, monkeypatch, capsys):
     student.write(answer(UNSQUEEZE))
     assert command.main(["test", "1.1"]) == 0
     assert "1 of 1 points so far" in capsys.readouterr().out
-    student.edit(FILE, "def unsqueeze(x, dim):", "def unsqueeze(x, dim:")
+    student.edit(FILE, HEAD, BROKEN)
     assert command.main(["test", "1.1"]) == 1
     assert capsys.readouterr().err.startswith("Nothing can be tested before this is fixed:\n")
 
