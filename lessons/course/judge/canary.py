@@ -66,7 +66,10 @@ def changed(module: types.ModuleType, text: types.CodeType) -> list[str]:
 def _functions(code: types.CodeType):
     """(qualified name, code) of the functions at a module's top and in its classes."""
     for constant in code.co_consts:
-        if isinstance(constant, types.CodeType) and not constant.co_name.startswith("<"):
+        # Python 3.14 makes an __annotate__ of annotations, to be called when they are asked for
+        if isinstance(constant, types.CodeType) and not constant.co_name.startswith(
+            ("<", "__annotate__")
+        ):
             if (
                 constant.co_flags & inspect.CO_NEWLOCALS
                 and constant.co_flags & inspect.CO_OPTIMIZED
