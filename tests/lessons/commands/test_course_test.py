@@ -129,7 +129,7 @@ def test_a_syntax_error_is_one_line(student, made):
         student.test("1.1")
     assert re.fullmatch(rf"{FILE}:\d+: .+\n    {re.escape(BROKEN)}", str(caught.value))
     student.edit(FILE, BROKEN, HEAD)
-    student.edit("minigrad/engine.py", "import sys\n", "import sys)\n")
+    student.edit("minigrad/engine.py", "import threading\n", "import threading)\n")
     with pytest.raises(Broken, match=r"^minigrad/engine\.py:\d+: SyntaxError: unmatched"):
         student.test("1.1")
 
