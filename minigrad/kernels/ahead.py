@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.kernels import compiled_cache
+from minigrad.kernels.reference.optimizer import AdamOptions
 
 # Which kernels a training step takes: two shares that two processes compile in about the same time.
 Shares = tuple[tuple[str, ...], tuple[str, ...]]
@@ -60,7 +61,7 @@ def call(names: Iterable[str]) -> None:
         "attention": (heads, heads, heads, None, 0, 1.0, 0.0, 0),
         "grad_norm": ([x],),
         "scale": ([x], 1.0),
-        "adamw": ([x], [x], [x.copy()], [x.copy()], 1, 1e-3, 0.9, 0.99, 1e-8, 0.1, True),
+        "adamw": ([x], [x], [x.copy()], [x.copy()], 1, 1e-3, AdamOptions(0.9, 0.99, 1e-8, 0.1, True)),
         "embedding": (x, ids),
         "embedding_backward": (x, ids, x.copy(), None),
         "linear": (x, np.ones((8, 8), np.float32), v, "gelu_tanh"),

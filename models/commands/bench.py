@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from minigrad import kernels
+from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
 from models.errors import UserError
 
 RUN_SECONDS = 0.004  # one measurement repeats a call for about this long
@@ -326,9 +327,10 @@ def _optimizer_cases(count: int, size: int) -> Iterator[Case]:
     def arrays(r, copies: int) -> list[list[np.ndarray]]:
         return [[np.abs(_array(r, size)) for _ in range(count)] for _ in range(copies)]
 
+    adam, sgd = AdamOptions(0.9, 0.99, 1e-8, 0.1, True), SGDOptions(0.9, 0.0, False, 0.0)
     label, each = f"{count} arrays of {size:,}", 4 * count * size
     # Parameters and moments are read and written, the gradient is only read.
-    yield Case("adamw", label, lambda r: (*arrays(r, 4), 10, 1e-3, 0.9, 0.99, 1e-8, 0.1, True), moved=7 * each)
-    yield Case("sgd", label, lambda r: (*arrays(r, 3), 1e-3, 0.9, 0.0, False, 0.0, False), moved=5 * each)
+    yield Case("adamw", label, lambda r: (*arrays(r, 4), 10, 1e-3, adam), moved=7 * each)
+    yield Case("sgd", label, lambda r: (*arrays(r, 3), 1e-3, sgd, False), moved=5 * each)
     yield Case("grad_norm", label, lambda r: (arrays(r, 1)[0],))
     yield Case("scale", label, lambda r: (arrays(r, 1)[0], 1.0), moved=2 * each)

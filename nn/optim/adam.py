@@ -4,6 +4,7 @@ from typing import Any, Unpack
 
 from minigrad import kernels
 from minigrad.devices import array_module
+from minigrad.kernels.reference.optimizer import AdamOptions
 from minigrad.tensor import Tensor
 from nn.optim.optimizer import Optimizer, Parameters, SharedOptions
 
@@ -55,8 +56,8 @@ class Adam(Optimizer):
 
     def _apply(self, group, lr, step, *arrays):
         """The update of parameters that have taken the same number of steps."""
-        options = group["eps"], group["weight_decay"], self.decoupled
-        kernels.adamw(*arrays, step, lr, *group["betas"], *options)
+        options = AdamOptions(*group["betas"], group["eps"], group["weight_decay"], self.decoupled)
+        kernels.adamw(*arrays, step, lr, options)
 
     def _apply_amsgrad(self, group, lr, step, params, grads, exp_avgs, exp_avg_sqs, largest):
         """The same with the largest v so far, in array code."""

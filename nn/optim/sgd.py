@@ -3,6 +3,7 @@
 from typing import Any, Unpack
 
 from minigrad import kernels
+from minigrad.kernels.reference.optimizer import SGDOptions
 from minigrad.tensor import Tensor
 from nn.optim.optimizer import Optimizer, Parameters, SharedOptions
 
@@ -41,19 +42,20 @@ class SGD(Optimizer):
 
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list) -> None:
         """The formula above, in one kernel call for parameters with a buffer and one for those without."""
-        options = [group[k] for k in ("lr", "momentum", "dampening", "nesterov", "weight_decay")]
+        options = SGDOptions(*(group[name] for name in SGDOptions._fields))
         if not group["momentum"]:
-            kernels.sgd([p.array for p in params], grads, [], *options, False)  # type: ignore[call-arg]
+            kernels.sgd([p.array for p in params], grads, [], group["lr"], options, False)
             return
         started = ["momentum_buffer" in self.state[p] for p in params]
         buffers = self.buffers("momentum_buffer", params)
         for first in (True, False):  # a parameter's first gradient becomes its buffer
             chosen = [i for i, s in enumerate(started) if s != first]
             if chosen:
-                kernels.sgd(  # type: ignore[call-arg]
+                kernels.sgd(
                     [params[i].array for i in chosen],
                     [grads[i] for i in chosen],
                     [buffers[i] for i in chosen],
-                    *options,
+                    group["lr"],
+                    options,
                     first,
                 )

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 
+from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
 from tests.benchmarks.turns import compare_all, machine, table
 
 THREADS = 2
@@ -179,9 +180,10 @@ def our_optimizers(count: int) -> dict:
     from minigrad.kernels.cpu import optimizer
 
     lists = _parameters(count)
+    adam, sgd = AdamOptions(0.9, 0.999, 1e-8, 0.01, True), SGDOptions(0.9, 0.0, False, 0.0)
     return {
-        "adamw (torch: fused)": lambda: optimizer.adamw(*lists, 10, 1e-6, 0.9, 0.999, 1e-8, 0.01, True),
-        "sgd, momentum (torch: foreach)": lambda: optimizer.sgd(*lists[:3], 1e-6, 0.9, 0.0, False, 0.0, False),
+        "adamw (torch: fused)": lambda: optimizer.adamw(*lists, 10, 1e-6, adam),
+        "sgd, momentum (torch: foreach)": lambda: optimizer.sgd(*lists[:3], 1e-6, sgd, False),
         "grad_norm": lambda: optimizer.grad_norm(lists[1]),
         "scale": lambda: optimizer.scale(lists[1], 1.0),
     }

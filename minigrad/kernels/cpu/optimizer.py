@@ -23,10 +23,11 @@ CHUNK = 16384  # elements; fixed, so that a sum over chunks does not depend on t
 ONE, ZERO = np.float32(1), np.float32(0)
 
 
-def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, options):
+    beta1, beta2, eps, weight_decay, decoupled = options
     addresses, sizes, rest = _tabulate(params, grads, exp_avgs, exp_avg_sqs)
     if rest:
-        reference.adamw(*rest, step, lr, beta1, beta2, eps, weight_decay, decoupled)
+        reference.adamw(*rest, step, lr, options)
     shrink, l2 = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     step_size = lr / (1 - beta1**step)
     correction = 1 / math.sqrt(1 - beta2**step)
@@ -34,11 +35,12 @@ def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, wei
     _adamw(addresses, sizes, tuple(map(float, floats)))
 
 
-def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):
+def sgd(params, grads, buffers, lr, options, first):
+    momentum, dampening, nesterov, weight_decay = options
     # Without momentum there are no buffers; the parameters fill their place in the table, unused.
     addresses, sizes, rest = _tabulate(params, grads, buffers if momentum else params)
     if rest:
-        reference.sgd(*rest, lr, momentum, dampening, nesterov, weight_decay, first)
+        reference.sgd(*rest, lr, options, first)
     lr, momentum, damped = float(lr), float(momentum), float(1 - dampening)
     _sgd(addresses, sizes, (lr, momentum, damped, float(weight_decay)), bool(nesterov), bool(first))
 

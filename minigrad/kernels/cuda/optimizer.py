@@ -18,10 +18,11 @@ LISTS, CHUNK, THREADS = 4, 8192, 256  # as in optimizer.cu; numbers per block, t
 ARRAYS = (80, 512)  # a launch: the first if they are enough
 
 
-def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adamw(params, grads, exp_avgs, exp_avg_sqs, step, lr, options):
+    beta1, beta2, eps, weight_decay, decoupled = options
     lists, rest = _ours(params, grads, exp_avgs, exp_avg_sqs)
     if rest:
-        reference.adamw(*rest, step, lr, beta1, beta2, eps, weight_decay, decoupled)
+        reference.adamw(*rest, step, lr, options)
     decay, l2 = (weight_decay, 0.0) if decoupled else (0.0, weight_decay)
     if is_array(step):
         numbers = _numbers_in_memory(lr, step, beta1, beta2, decay)
@@ -38,10 +39,11 @@ def _numbers_in_memory(lr, step, beta1, beta2, decay):
     return np.float32(0), np.float32(0), np.float32(0), numbers
 
 
-def sgd(params, grads, buffers, lr, momentum, dampening, nesterov, weight_decay, first):
+def sgd(params, grads, buffers, lr, options, first):
+    momentum, dampening, nesterov, weight_decay = options
     lists, rest = _ours(params, grads, *([buffers] if momentum else []))
     if rest:
-        reference.sgd(*rest, *([] if momentum else [[]]), lr, momentum, dampening, nesterov, weight_decay, first)
+        reference.sgd(*rest, *([] if momentum else [[]]), lr, options, first)
     lr, momentum, damped, weight_decay = map(np.float32, (lr, momentum, 1 - dampening, weight_decay))
     if momentum:
         _launch("sgd_momentum", lists, lr, momentum, damped, np.bool_(nesterov), weight_decay, np.bool_(first))

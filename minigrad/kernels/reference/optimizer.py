@@ -1,12 +1,42 @@
 """What an optimiser does to all its parameters, in place, one call for a whole list of arrays."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.devices import array_module, is_array
 from minigrad.typing import Array
+
+
+class AdamOptions(NamedTuple):
+    """What stays the same from step to step of adamw.
+
+    beta1, beta2  the shares of the old averages m and v that each step keeps, in [0, 1)
+    eps           added to the root of v
+    weight_decay  the strength of weight decay, which is decoupled from the gradient (AdamW) or a part of it (Adam)
+    """
+
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    decoupled: bool
+
+
+class SGDOptions(NamedTuple):
+    """What stays the same from step to step of sgd.
+
+    momentum      the share of the momentum buffer that each step keeps; 0: there is no buffer
+    dampening     1 - dampening of the gradient enters the buffer
+    nesterov      whether to step along the gradient and the share of the buffer that the next step keeps
+    weight_decay  times the parameter is added to the gradient
+    """
+
+    momentum: float
+    dampening: float
+    nesterov: bool
+    weight_decay: float
 
 
 def adamw(
@@ -16,11 +46,7 @@ def adamw(
     exp_avg_sqs: list[Array],
     step: int | Array,
     lr: float | Array,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
+    options: AdamOptions,
 ) -> None:
     """Adam (Kingma and Ba, 2014), or AdamW (Loshchilov and Hutter, 2017) if `decoupled`; `step` counts from 1.
 
@@ -32,6 +58,7 @@ def adamw(
     L2 term in g: g + weight_decay * param.
     lr and step are numbers or, for a CUDA graph, 0-d float64 arrays on the GPU.
     """
+    beta1, beta2, eps, weight_decay, decoupled = options
     step_size: Any = lr / (1 - beta1**step)
     correction: Any = (1 - beta2**step) ** 0.5
     shrink: Any = 1 - lr * weight_decay
@@ -54,10 +81,7 @@ def sgd(
     grads: list[Array],
     buffers: list[Array],
     lr: float | Array,
-    momentum: float,
-    dampening: float,
-    nesterov: bool,
-    weight_decay: float,
+    options: SGDOptions,
     first: bool,
 ) -> None:
     """Stochastic gradient descent with momentum, as in torch.optim.SGD: buffer = momentum buffer + (1 - dampening) g.
@@ -66,6 +90,7 @@ def sgd(
     params, grads and buffers are lists of arrays, params and buffers updated in place; weight_decay * param is added
     to g first. `buffers` is [] when momentum is 0. `first`: the buffers hold nothing yet and become g.
     """
+    momentum, dampening, nesterov, weight_decay = options
     for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
         if weight_decay:
             grad = grad + weight_decay * param

@@ -8,6 +8,7 @@ Bytes are those that must be read and written once.
 
 import sys
 
+from minigrad.kernels.reference.optimizer import AdamOptions
 from tests.benchmarks.gpu.timing import Options, Row, as_torch, normal, run, seconds
 
 LEAST, AIM = 0.80, 0.92
@@ -34,7 +35,7 @@ def main(options: Options) -> list[Row]:
     for second_moment in lists[3]:
         second_moment *= second_moment
     parameters = sum(each.size for each in lists[0])
-    hyper = (3, 1e-4, 0.9, 0.95, 1e-8, 0.1, True)
+    hyper = (3, 1e-4, AdamOptions(0.9, 0.95, 1e-8, 0.1, True))
 
     n = x.size
     ours = {  # bytes, call

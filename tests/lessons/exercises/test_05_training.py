@@ -14,11 +14,10 @@ from tests.lessons.exercises.expect import close, holds
 class TestAdam:
     def step(self, gradients, **changed):
         """Steps from (1, -2) with these gradients; the parameter and both averages."""
-        options = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "decoupled": False}
-        options |= changed
+        options = kernels.AdamOptions(0.9, 0.99, eps=1e-8, weight_decay=0.0, decoupled=False)._replace(**changed)
         w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
         for t, g in enumerate(gradients, 1):
-            kernels.adamw([w], [np.array(g)], [m], [v], t, *options.values())
+            kernels.adamw([w], [np.array(g)], [m], [v], t, 0.1, options)
         return w, m, v
 
     def test_the_first_step_is_as_long_as_the_learning_rate(self):
@@ -55,9 +54,10 @@ class TestAdam:
 class TestMomentum:
     def steps(self, gradients, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0):
         w, buffer = np.array([1.0, -2.0]), np.full(2, np.nan)
+        options = kernels.SGDOptions(momentum, dampening, nesterov, weight_decay)
         for t, g in enumerate(gradients):
             buffers = [buffer] if momentum else []
-            kernels.sgd([w], [np.array(g)], buffers, 0.1, momentum, dampening, nesterov, weight_decay, t == 0)
+            kernels.sgd([w], [np.array(g)], buffers, 0.1, options, t == 0)
         return w, buffer
 
     def test_plain(self):

@@ -57,5 +57,6 @@ def _each(value, kind, convert):
     if isinstance(value, kind):
         return convert(value)
     if isinstance(value, (list, tuple)):
-        return type(value)(_each(v, kind, convert) for v in value)
+        each = (_each(v, kind, convert) for v in value)
+        return value._make(each) if hasattr(value, "_make") else type(value)(each)  # a NamedTuple, or not
     return value

@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
 from tests.minigrad.kernels.implementations import others, run
 
 BACKENDS = others("adamw")
 EVERY = [*BACKENDS, "reference"]
+PLAIN_SGD = SGDOptions(0.0, 0.0, False, 0.0)
 SHAPES = [(3,), (), (0,), (20, 30), (40_000,), (2, 0, 3), (16_384,), (16_385,)]  # around and across a chunk
 
 
@@ -53,7 +55,7 @@ def test_adamw_follows_the_papers(backend, decoupled, decay):
     ]
     for step, grads in enumerate(steps, start=1):
         before = [g.copy() for g in grads]
-        run(backend, "adamw", params, grads, m, v, step, 0.01, 0.9, 0.99, 1e-8, decay, decoupled)
+        run(backend, "adamw", params, grads, m, v, step, 0.01, AdamOptions(0.9, 0.99, 1e-8, decay, decoupled))
         close(grads, before, 0, 0)
     close(params, expected)
 
@@ -62,9 +64,9 @@ def test_adamw_follows_the_papers(backend, decoupled, decay):
 @pytest.mark.parametrize("decoupled", [True, False])
 def test_adamw_with_the_rate_and_the_step_in_memory(backend, decoupled):
     ours, theirs = ([arrays(0), arrays(1), arrays(2), [abs(a) for a in arrays(3)]] for _ in range(2))
-    hyper = 0.9, 0.99, 1e-8, 0.1, decoupled
-    run(backend, "adamw", *ours, np.array(7.0), np.array(0.01), *hyper)
-    run("reference", "adamw", *theirs, 7, 0.01, *hyper)
+    options = AdamOptions(0.9, 0.99, 1e-8, 0.1, decoupled)
+    run(backend, "adamw", *ours, np.array(7.0), np.array(0.01), options)
+    run("reference", "adamw", *theirs, 7, 0.01, options)
     for a, e in zip(ours, theirs, strict=True):
         close(a, e)
 
@@ -72,7 +74,7 @@ def test_adamw_with_the_rate_and_the_step_in_memory(backend, decoupled):
 @pytest.mark.parametrize("backend", [p for p in BACKENDS if "numba" not in p.values])
 def test_more_arrays_than_one_table_holds(backend):
     params, grads = ([np.full(3 + i % 4, i + n, np.float32) for i in range(700)] for n in (0, 1))
-    run(backend, "sgd", params, grads, [], 0.5, 0.0, 0.0, False, 0.0, False)
+    run(backend, "sgd", params, grads, [], 0.5, PLAIN_SGD, False)
     close(params, [np.full(3 + i % 4, i - 0.5 * (i + 1)) for i in range(700)])
 
 
@@ -108,7 +110,7 @@ def test_sgd_follows_the_rule(backend, options):
         published_sgd(p.astype(float), [g[i].astype(float) for g in steps], *options) for i, p in enumerate(params)
     ]
     for step, grads in enumerate(steps):
-        run(backend, "sgd", params, grads, buffers, lr, momentum, dampening, nesterov, decay, step == 0)
+        run(backend, "sgd", params, grads, buffers, lr, SGDOptions(momentum, dampening, nesterov, decay), step == 0)
     close(params, expected)
 
 
@@ -122,14 +124,14 @@ def test_without_decay_a_parameter_out_of_range_does_not_reach_the_averages(back
 
     for decay, decoupled in [(0.0, False), (0.1, True)]:
         param, m, v = array(value, 1), array(0, 0), array(0, 0)
-        run(backend, "adamw", [param], [array(1, 1)], [m], [v], 1, 0.1, 0.9, 0.99, 1e-8, decay, decoupled)
+        run(backend, "adamw", [param], [array(1, 1)], [m], [v], 1, 0.1, AdamOptions(0.9, 0.99, 1e-8, decay, decoupled))
         np.testing.assert_allclose(m, 0.1, rtol=1e-5)
         np.testing.assert_allclose(v, 0.01, rtol=1e-5)
         np.testing.assert_array_equal(param[0], value)
     for momentum, nesterov in [(0.0, False), (0.9, False), (0.9, True)]:
         param, buffer = array(value, 1), array(1, 1)
         buffers = [buffer] if momentum else []
-        run(backend, "sgd", [param], [array(1, 1)], buffers, 0.1, momentum, 0.0, nesterov, 0.0, False)
+        run(backend, "sgd", [param], [array(1, 1)], buffers, 0.1, SGDOptions(momentum, 0.0, nesterov, 0.0), False)
         np.testing.assert_array_equal(param[0], value)
         np.testing.assert_allclose(buffer, 1.9 if momentum else 1, rtol=1e-6)
 
@@ -138,7 +140,16 @@ def test_without_decay_a_parameter_out_of_range_does_not_reach_the_averages(back
 def test_an_infinite_gradient_moves_a_parameter_to_infinity(backend):
     """And not to NaN, as 0 times the gradient would in the step without Nesterov's look-ahead."""
     param, buffer = np.ones(2, np.float32), np.ones(2, np.float32)
-    run(backend, "sgd", [param], [np.array([np.inf, 1], np.float32)], [buffer], 0.1, 0.9, 0.0, False, 0.0, False)
+    run(
+        backend,
+        "sgd",
+        [param],
+        [np.array([np.inf, 1], np.float32)],
+        [buffer],
+        0.1,
+        SGDOptions(0.9, 0.0, False, 0.0),
+        False,
+    )
     np.testing.assert_allclose(param, [-np.inf, 0.81], rtol=1e-6)
 
 
@@ -158,7 +169,7 @@ def test_grad_norm_and_scale(backend):
 def test_no_arrays_at_all(backend):
     assert run(backend, "grad_norm", []) == 0.0
     run(backend, "scale", [], 2.0)
-    run(backend, "adamw", [], [], [], [], 1, 0.1, 0.9, 0.99, 1e-8, 0.1, True)
+    run(backend, "adamw", [], [], [], [], 1, 0.1, AdamOptions(0.9, 0.99, 1e-8, 0.1, True))
 
 
 @pytest.mark.parametrize("backend", EVERY)
@@ -191,7 +202,7 @@ def odd_copies(plain):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("which", range(4))
 def test_arrays_that_are_not_contiguous(backend, which):
-    hyper = (3, 0.01, 0.9, 0.99, 1e-8, 0.1, True)
+    hyper = (3, 0.01, AdamOptions(0.9, 0.99, 1e-8, 0.1, True))
     plain = [arrays(0), arrays(1), arrays(2), [abs(a) for a in arrays(3)]]
     odd = [[a.copy() for a in each] for each in plain]
     odd[which] = odd_copies(odd[which])
@@ -212,7 +223,7 @@ def test_float64_among_float32(backend):
 
     mixed = [np.full(10, 2.0), np.full(20, 2.0, np.float32)]
     assert optimizer.grad_norm(mixed) == pytest.approx(math.sqrt(120))
-    optimizer.sgd(mixed, [np.ones(10), np.ones(20, np.float32)], [], 0.5, 0.0, 0.0, False, 0.0, False)
+    optimizer.sgd(mixed, [np.ones(10), np.ones(20, np.float32)], [], 0.5, PLAIN_SGD, False)
     close(mixed, [np.full(10, 1.5), np.full(20, 1.5)])
 
 
@@ -224,10 +235,10 @@ def test_bad_arguments(backend):
         with pytest.raises(ValueError, match="read-only"):
             run(backend, "scale", [read_only], 2.0)
     with pytest.raises(ValueError):
-        run(backend, "sgd", arrays(0), arrays(1)[:-1], [], 0.1, 0.0, 0.0, False, 0.0, False)
+        run(backend, "sgd", arrays(0), arrays(1)[:-1], [], 0.1, PLAIN_SGD, False)
     short = [np.ones(7, np.float32)]
     with pytest.raises(ValueError):
-        run(backend, "sgd", [np.ones(8, np.float32)], short, [], 0.1, 0.0, 0.0, False, 0.0, False)
+        run(backend, "sgd", [np.ones(8, np.float32)], short, [], 0.1, PLAIN_SGD, False)
 
 
 @pytest.mark.parity
@@ -243,7 +254,7 @@ def test_torch_adam(backend, name):
         for parameter, grad in zip(theirs, grads, strict=True):
             parameter.grad = torch.tensor(grad)
         optimizer.step()
-        run(backend, "adamw", params, grads, m, v, step, 0.01, 0.8, 0.95, 1e-8, 0.1, name == "AdamW")
+        run(backend, "adamw", params, grads, m, v, step, 0.01, AdamOptions(0.8, 0.95, 1e-8, 0.1, name == "AdamW"))
     close(params, [p.numpy() for p in theirs], rtol=1e-5, atol=1e-5)
 
 
@@ -261,5 +272,5 @@ def test_torch_sgd(backend, options):
         for parameter, grad in zip(theirs, grads, strict=True):
             parameter.grad = torch.tensor(grad)
         optimizer.step()
-        run(backend, "sgd", params, grads, buffers, lr, momentum, dampening, nesterov, decay, step == 1)
+        run(backend, "sgd", params, grads, buffers, lr, SGDOptions(momentum, dampening, nesterov, decay), step == 1)
     close(params, [p.numpy() for p in theirs], rtol=1e-5, atol=1e-5)

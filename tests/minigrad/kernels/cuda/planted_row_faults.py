@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minigrad.kernels.reference.optimizer import AdamOptions
+
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
@@ -17,7 +19,7 @@ IDS = np.array([3, 1, 3, 3, 0, 3, 2, 3, 3, 1, 4, 3])
 EMBEDDING = ("embedding", normal(5, 7), IDS)
 EMBEDDING_BACKWARD = ("embedding_backward", normal(12, 7), IDS, np.zeros((5, 7), np.float32), 2)
 LISTS = [[normal(3, seed=s), normal(9000, seed=s), normal(4, 5, seed=s)] for s in range(3)]
-ADAMW = ("adamw", *LISTS, [abs(x) for x in LISTS[0]], 3, 0.1, 0.9, 0.99, 1e-8, 0.1, True)
+ADAMW = ("adamw", *LISTS, [abs(x) for x in LISTS[0]], 3, 0.1, AdamOptions(0.9, 0.99, 1e-8, 0.1, True))
 
 # what is wrong, file, the text, what is planted instead, a call that must notice
 FAULTS = [

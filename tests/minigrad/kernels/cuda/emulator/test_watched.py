@@ -7,6 +7,7 @@ import pytest
 
 from minigrad import kernels
 from minigrad.kernels.cuda import compile, emulator
+from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
 from tests.minigrad.kernels.implementations import run
 
 pytestmark = pytest.mark.emulator
@@ -231,8 +232,8 @@ OURS = {
         (Q, Q, K, K, Q, normal(1, 4, 37), None, 8, 0.2, 0.0, 0),
         (Q, Q, K, K, Q, normal(1, 4, 37), HALF_MASK, None, 0.2, 0.3, 7),
     ],
-    "adamw": [(BOTH, BOTH, BOTH, [abs(b) for b in BOTH], 3, 1e-3, 0.9, 0.99, 1e-8, 0.1, True)],
-    "sgd": [(BOTH, BOTH, BOTH, 0.1, 0.9, 0.0, True, 0.01, False)],
+    "adamw": [(BOTH, BOTH, BOTH, [abs(b) for b in BOTH], 3, 1e-3, AdamOptions(0.9, 0.99, 1e-8, 0.1, True))],
+    "sgd": [(BOTH, BOTH, BOTH, 0.1, SGDOptions(0.9, 0.0, True, 0.01), False)],
     "grad_norm": [(BOTH,)],
     "scale": [(BOTH, 0.5)],
 }
