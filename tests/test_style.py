@@ -30,11 +30,8 @@ MOST = 8  # parameters of a function
 MANY = {
     "minigrad/kernels/cpu/attention.py": ("attention_backward",),
     "minigrad/kernels/cpu/convolution2d.py": ("product",),
-    "minigrad/kernels/cpu/recurrent.py": ("gru_backward", "lstm_backward"),
     "minigrad/kernels/cuda/attention.py": ("attention_backward",),
-    "minigrad/kernels/cuda/recurrent.py": ("lstm_backward",),
     "minigrad/kernels/reference/attention.py": ("attention_backward",),
-    "minigrad/kernels/reference/recurrent.py": ("gru_backward", "lstm_backward"),
     "nn/attention.py": ("__init__",),
     "nn/optim/lr_scheduler/cycles.py": ("__init__",),
     "nn/optim/lr_scheduler/plateau.py": ("__init__",),

@@ -15,6 +15,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad.kernels import compiled_cache
 from minigrad.kernels.reference.optimizer import AdamOptions
+from minigrad.kernels.reference.recurrent import GRUSaved, LSTMSaved
 
 # Which kernels a training step takes: two shares that two processes compile in about the same time.
 Shares = tuple[tuple[str, ...], tuple[str, ...]]
@@ -71,9 +72,9 @@ def call(names: Iterable[str]) -> None:
         "cross_entropy": (x, ids, -100, 0.0, None),
         "cross_entropy_backward": (rows, x, ids, rows, -100, 0.0, None),
         "lstm": (gates, state, state, weight, steps, False),
-        "lstm_backward": (x, state, state, state, state, weight, x, gates, x, steps, False),
+        "lstm_backward": (x, state, state, LSTMSaved(state, state, weight, x, gates, x), steps, False),
         "gru": (gates[:, :24], state, weight[:24], None, steps, False),
-        "gru_backward": (x, state, state, weight[:24], x, gates[:, :24], x, steps, False),
+        "gru_backward": (x, state, GRUSaved(state, weight[:24], x, gates[:, :24], x), steps, False),
         "rnn": (x, state, weight[:8], steps, False, False),
         "rnn_backward": (x, state, state, weight[:8], x, steps, False, False),
     }

@@ -1,7 +1,8 @@
 """What the implementations of kernels ask about the arguments of a call.
 
 A condition takes some of its kernel's parameters, by their names, or *args: all of them, without those that the
-kernel declares to be `anywhere`. An argument may be an array, a list of arrays, a number or None.
+kernel declares to be `anywhere`. An argument may be an array, a list or a NamedTuple of arrays and numbers, a number
+or None.
 """
 
 from typing import Any
@@ -48,13 +49,12 @@ def on_cpu(*args: Any) -> bool:
 def float32(*args: Any) -> bool:
     """Every floating array of numpy's is float32."""
     for arg in args:
-        if type(arg) is list:
-            if not float32(*arg):
-                return False
-        elif isinstance(arg, np.ndarray):
+        if isinstance(arg, np.ndarray):
             dtype = arg.dtype
             if dtype is not FLOAT32 and dtype.kind in FLOATING and dtype != FLOAT32:
                 return False
+        elif isinstance(arg, (list, tuple)) and not float32(*arg):
+            return False
     return True
 
 
@@ -76,10 +76,10 @@ def float32_or_half(*dtypes: Any) -> bool:
 
 def one_precision(*args: Any) -> bool:
     """All arrays are float32, or all are of the same half precision."""
-    dtypes = {arg.dtype for arg in args if hasattr(arg, "dtype")}
+    dtypes = {arg.dtype for arg in _flat(args) if hasattr(arg, "dtype")}
     return len(dtypes) == 1 and float32_or_half(*dtypes)
 
 
 def _flat(args) -> list:
-    """The arguments, and in the place of a list its elements."""
-    return [each for arg in args for each in (arg if type(arg) is list else (arg,))]
+    """The arguments, and in the place of a list or tuple its elements."""
+    return [each for arg in args for each in (arg if isinstance(arg, (list, tuple)) else (arg,))]

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.function import Function
-from minigrad.kernels.reference.recurrent import steps
+from minigrad.kernels.reference.recurrent import GRUSaved, LSTMSaved, steps
 from minigrad.ops.activation import relu, sigmoid, tanh
 from minigrad.ops.linalg import matmul
 from minigrad.ops.shape import cat, split, swapaxes
@@ -32,10 +32,7 @@ class LSTM(Function):
         return output, h, c
 
     def backward(self, grad, grad_h, grad_c):
-        _, h0, c0, weight, output, activated, cells = self.saved
-        return kernels.lstm_backward(
-            grad, grad_h, grad_c, h0, c0, weight, output, activated, cells, self.sizes, self.reverse
-        )
+        return kernels.lstm_backward(grad, grad_h, grad_c, LSTMSaved(*self.saved[1:]), self.sizes, self.reverse)
 
     def flops(self, inputs, outputs):
         gates, weight = inputs[0], inputs[3]  # the product; adding it, 3 σ, 2 tanh, 3 for c, 1 for h
@@ -74,9 +71,8 @@ class GRU(Function):
 
     def backward(self, grad, grad_h):
         _, h0, weight, bias, output, activated, hidden = self.saved
-        *grads, dbias = kernels.gru_backward(
-            grad, grad_h, h0, weight, output, activated, hidden, self.sizes, self.reverse
-        )
+        saved = GRUSaved(h0, weight, output, activated, hidden)
+        *grads, dbias = kernels.gru_backward(grad, grad_h, saved, self.sizes, self.reverse)
         return (*grads, None if bias is None else dbias)
 
     def flops(self, inputs, outputs):

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
+from minigrad.kernels.reference.recurrent import GRUSaved, LSTMSaved
 from models.errors import UserError
 
 RUN_SECONDS = 0.004  # one measurement repeats a call for about this long
@@ -256,8 +257,10 @@ def _recurrent_cases(batch: int, steps: int, hidden: int) -> Iterator[Case]:
         last, saved = results[: states[cell]], results[states[cell] :]
         initial, weight = arguments[1 : 1 + states[cell]], arguments[1 + states[cell]]
         grads = [_array(r, *x.shape) for x in (output, *last)]
-        options = (False, False) if cell == "rnn" else (False,)  # not reversed; tanh
-        return *grads, *initial, weight, output, *saved, sizes, *options
+        state = *initial, weight, output, *saved
+        if cell == "rnn":
+            return *grads, *state, sizes, False, False  # not reversed; tanh
+        return *grads, LSTMSaved(*state) if cell == "lstm" else GRUSaved(*state), sizes, False
 
     for cell, gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
         flops = 2 * batch * steps * gates * hidden**2  # of the product with the state

@@ -19,8 +19,9 @@ def lstm(gates, h0, c0, weight, sizes, reverse):
     return output, h, c, activated, cells
 
 
-def lstm_backward(grad, grad_h, grad_c, h0, c0, weight, output, activated, cells, sizes, reverse):
+def lstm_backward(grad, grad_h, grad_c, saved, sizes, reverse):
     """See reference.recurrent.lstm_backward."""
+    h0, c0, weight, output, activated, cells = saved
     grad, activated, cells = map(np.ascontiguousarray, (grad, activated, cells))
     dh, dc, dgates = grad_h.copy("C"), grad_c.copy("C"), empty(*activated.shape)
     earlier = previous(c0, cells, sizes, reverse)
@@ -38,8 +39,9 @@ def gru(gates, h0, weight, bias, sizes, reverse):
     return output, h, activated, hidden
 
 
-def gru_backward(grad, grad_h, h0, weight, output, activated, hidden, sizes, reverse):
+def gru_backward(grad, grad_h, saved, sizes, reverse):
     """See reference.recurrent.gru_backward."""
+    h0, weight, output, activated, hidden = saved
     grad, output, activated, hidden = map(np.ascontiguousarray, (grad, output, activated, hidden))
     dh, dgates, drecurrent = grad_h.copy("C"), empty(*activated.shape), empty(*activated.shape)
     earlier = previous(h0, output, sizes, reverse)

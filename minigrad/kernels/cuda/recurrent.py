@@ -20,7 +20,8 @@ def lstm(gates, h0, c0, weight, sizes, reverse):
     return output, h, c, activated, cells
 
 
-def lstm_backward(grad, grad_h, grad_c, h0, c0, weight, output, activated, cells, sizes, reverse):
+def lstm_backward(grad, grad_h, grad_c, saved, sizes, reverse):
+    h0, c0, weight, output, activated, cells = saved
     grad, activated, cells = map(prepared, (grad, activated, cells))
     dh, dc = grad_h.copy("C"), grad_c.copy("C")
     dgates, earlier = empty(activated.shape, like=activated), previous(c0, cells, sizes, reverse)

@@ -11,10 +11,33 @@ not begun holds its initial state and one that has ended its last, so the state 
 Backward walks the other way. It rebuilds nothing: the activated gates are kept from forward.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from minigrad.devices import array_module
 from minigrad.typing import Array
+
+
+class LSTMSaved(NamedTuple):
+    """What lstm_backward needs of the forward walk: arguments of lstm, and its results of every step."""
+
+    h0: Array
+    c0: Array
+    weight: Array
+    output: Array
+    activated: Array
+    cells: Array
+
+
+class GRUSaved(NamedTuple):
+    """What gru_backward needs of the forward walk: arguments of gru, and its results of every step."""
+
+    h0: Array
+    weight: Array
+    output: Array
+    activated: Array
+    hidden: Array
 
 
 def lstm(
@@ -49,23 +72,14 @@ def lstm(
 
 
 def lstm_backward(
-    grad: Array,
-    grad_h: Array,
-    grad_c: Array,
-    h0: Array,
-    c0: Array,
-    weight: Array,
-    output: Array,
-    activated: Array,
-    cells: Array,
-    sizes: Array,
-    reverse: bool,
+    grad: Array, grad_h: Array, grad_c: Array, saved: LSTMSaved, sizes: Array, reverse: bool
 ) -> tuple[Array, Array, Array, Array]:
     """(dgates, dh0, dc0, dweight) for the gradients of output, h and c.
 
     With dh and dc gathered from later steps:  do = dh·tanh(c), dc += dh·o·(1 - tanh² c), di = dc·g,
     dg = dc·i, df = dc·c', each times the slope of its activation; then dh' = dgates weight, dc' = dc·f.
     """
+    h0, c0, weight, output, activated, cells = saved
     xp, n = array_module(grad), h0.shape[1]
     dh, dc = grad_h.copy(), grad_c.copy()
     dgates = xp.empty_like(activated)
@@ -111,21 +125,14 @@ def gru(
 
 
 def gru_backward(
-    grad: Array,
-    grad_h: Array,
-    h0: Array,
-    weight: Array,
-    output: Array,
-    activated: Array,
-    hidden: Array,
-    sizes: Array,
-    reverse: bool,
+    grad: Array, grad_h: Array, saved: GRUSaved, sizes: Array, reverse: bool
 ) -> tuple[Array, Array, Array, Array]:
     """(dgates, dh0, dweight, dbias) for the gradients of output and h.
 
     dn = dh·(1 - z)·(1 - n²), dz = dh·(h' - n)·z(1 - z), dr = dn·hidden·r(1 - r); the recurrent product sees
     dn·r in the place of dn, and dh' = dh·z + (that) weight.
     """
+    h0, weight, output, activated, hidden = saved
     xp, n = array_module(grad), h0.shape[1]
     dh = grad_h.copy()
     dgates, drecurrent = xp.empty_like(activated), xp.empty_like(activated)

@@ -206,8 +206,8 @@ class TestLSTMBackward:
         grad = rng.uniform(0.5, 1.5, (sizes.sum(), 2))
         grad_h, grad_c = rng.uniform(0.5, 1.5, (2, 3, 2))
         output, _, _, activated, cells = lstm_one_by_one(*parts, sizes, reverse)
-        saved = (*parts[1:], output, activated, cells)
-        got = recurrent.lstm_backward(grad, grad_h, grad_c, *saved, sizes, reverse)
+        saved = recurrent.LSTMSaved(*parts[1:], output, activated, cells)
+        got = recurrent.lstm_backward(grad, grad_h, grad_c, saved, sizes, reverse)
 
         def loss():
             y, h, c, _, _ = lstm_one_by_one(*parts, sizes, reverse)
@@ -262,8 +262,8 @@ class TestGRU:
         rng = np.random.default_rng(2)
         grad, grad_h = rng.uniform(0.5, 1.5, (9, 2)), rng.uniform(0.5, 1.5, (3, 2))
         output, _, activated, hidden = gru_one_by_one(*parts, SIZES, reverse)
-        saved = (parts[1], parts[2], output, activated, hidden)
-        got = recurrent.gru_backward(grad, grad_h, *saved, SIZES, reverse)
+        saved = recurrent.GRUSaved(parts[1], parts[2], output, activated, hidden)
+        got = recurrent.gru_backward(grad, grad_h, saved, SIZES, reverse)
 
         def loss():
             y, h, _, _ = gru_one_by_one(*parts, SIZES, reverse)

@@ -1,5 +1,7 @@
 """lstm, gru and rnn: numba against reference on packed sequences of all kinds, and in both directions."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,26 +31,33 @@ def calls(hidden, sizes, reverse, seed=0):
     lstm = normal(rows, 4 * hidden), h0, c0, weight(4), sizes, reverse
     yield "lstm", lstm
     output, _, _, activated, cells = reference.lstm(*lstm)
-    yield "lstm_backward", (grad, grad_h, grad_c, h0, c0, lstm[3], output, activated, cells, sizes, reverse)
+    saved = reference.LSTMSaved(h0, c0, lstm[3], output, activated, cells)
+    yield "lstm_backward", (grad, grad_h, grad_c, saved, sizes, reverse)
     for bias in (None, normal(3 * hidden)):
         gru = normal(rows, 3 * hidden), h0, weight(3), bias, sizes, reverse
         yield "gru", gru
         output, _, activated, recurrent = reference.gru(*gru)
-    yield "gru_backward", (grad, grad_h, h0, gru[2], output, activated, recurrent, sizes, reverse)
+    saved = reference.GRUSaved(h0, gru[2], output, activated, recurrent)
+    yield "gru_backward", (grad, grad_h, saved, sizes, reverse)
     for relu in (False, True):
         rnn = normal(rows, hidden), h0, weight(1), sizes, reverse, relu
         yield "rnn", rnn
         yield "rnn_backward", (grad, grad_h, h0, rnn[2], reference.rnn(*rnn)[0], sizes, reverse, relu)
 
 
+def flat(arguments):
+    """With the arrays of a NamedTuple in its place."""
+    return [each for x in arguments for each in (x if isinstance(x, tuple) else (x,))]
+
+
 def compare(backend, name, arguments):
-    before = [x.copy() if isinstance(x, np.ndarray) else x for x in arguments]
+    before = copy.deepcopy(arguments)
     actual, expected = run(backend, name, *arguments), getattr(reference, name)(*arguments)
     for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
         assert a.dtype == e.dtype == np.float32
         assert a.shape == e.shape
         np.testing.assert_allclose(a, e, rtol=2e-4, atol=5e-5, err_msg=f"{name}, result {i}")
-    for x, y in zip(arguments, before, strict=True):
+    for x, y in zip(flat(arguments), flat(before), strict=True):
         if isinstance(x, np.ndarray):
             np.testing.assert_array_equal(x, y, err_msg=f"{name} writes into its arguments")
 
@@ -86,6 +95,8 @@ def test_matches_reference_property(sizes, hidden, reverse, seed):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_any_strides(backend):
     def strided(x):
+        if isinstance(x, tuple):
+            return x._make(map(strided, x))
         if not isinstance(x, np.ndarray) or x.dtype != np.float32:
             return x
         return np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim == 1 else np.asfortranarray(x)
@@ -129,3 +140,16 @@ def test_single_steps_are_not_worth_packing_a_weight():
     single, many = np.full(1, 50), np.full(10, 5)
     assert kernels.lstm.choose(gates, state, state, weight, single, False) is reference.lstm
     assert kernels.lstm.choose(gates, state[:5], state[:5], weight, many, False) is not reference.lstm
+
+
+@pytest.mark.parametrize("name", ["lstm_backward", "gru_backward"])
+def test_what_forward_saved_counts_among_the_arguments(name):
+    """A single float64 array in it: numba's version, which is for float32, must not take the call."""
+    (arguments,) = (given for called, given in calls(33, [31] * 9, False) if called == name)
+    kernel = getattr(kernels, name)
+    if BACKENDS:
+        assert kernel.choose(*arguments) is not getattr(reference, name)
+    *grads, saved, sizes, reverse = arguments
+    for field in saved._fields:
+        wide = saved._replace(**{field: getattr(saved, field).astype(np.float64)})
+        assert kernel.choose(*grads, wide, sizes, reverse) is getattr(reference, name)

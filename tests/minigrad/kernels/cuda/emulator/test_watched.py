@@ -8,6 +8,7 @@ import pytest
 from minigrad import kernels
 from minigrad.kernels.cuda import compile, emulator
 from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
+from minigrad.kernels.reference.recurrent import LSTMSaved
 from tests.minigrad.kernels.implementations import run
 
 pytestmark = pytest.mark.emulator
@@ -215,7 +216,12 @@ OURS = {
     "cast": [(normal(37), np.dtype("float16")), (normal(512).astype(np.float16), np.dtype("float32"))],
     "lstm": [(normal(5, 4 * n), normal(3, n), normal(3, n), normal(4 * n, n), STEPS, False) for n in (5, 32)],
     "lstm_backward": [
-        (*(normal(r, n) for r in (5, 3, 3, 3, 3, 4 * n, 5)), normal(5, 4 * n), normal(5, n), STEPS, True)
+        (
+            *(normal(r, n) for r in (5, 3, 3)),
+            LSTMSaved(*(normal(r, n) for r in (3, 3, 4 * n, 5)), normal(5, 4 * n), normal(5, n)),
+            STEPS,
+            True,
+        )
         for n in (5, 32)
     ],
     "linear": [(normal(37, 19), normal(45, 19), normal(45), "gelu"), (normal(64, 16), normal(8, 16), None, None)],
