@@ -21,6 +21,7 @@ import minigrad as mg
 from lessons.material import cuda
 from lessons.material.kit import fast, goal, show_source
 from minigrad import devices, kernels
+from minigrad.kernels.reference.attention import AttentionSettings
 
 plt.style.use("lessons.material.grey")
 mg.manual_seed(0)
@@ -392,11 +393,11 @@ show_source(f"{CUDA}/attention.cu:attention_tiled", f"{CUDA}/attention.cu:attent
 def both_ways(backend, q, k, v, grad, causal):
     """Output, log-sum-exp and the three gradients, computed by that backend, as numpy arrays."""
     offset = 0 if causal else None  # query i sees the keys up to i + offset
-    settings = None, offset, q.shape[-1] ** -0.5, 0.0, 0  # mask, offset, scale, no dropout
+    settings = AttentionSettings(offset, q.shape[-1] ** -0.5, 0.0, 0)  # offset, scale, no dropout
     arrays = [devices.move(x, "cuda" if backend == "cuda" else "cpu") for x in (q, k, v, grad)]
     with kernels.use(backend), kernels.strict():
-        out, lse = kernels.attention(*arrays[:3], *settings)
-        gradients = kernels.attention_backward(arrays[3], *arrays[:3], out, lse, *settings)
+        out, lse = kernels.attention(*arrays[:3], None, settings)
+        gradients = kernels.attention_backward(arrays[3], *arrays[:3], out, lse, None, settings)
     return [devices.move(x, "cpu") for x in (out, lse, *gradients)]
 
 
@@ -484,7 +485,11 @@ print("an H100's tensor cores want", round(989e12 / 3.35e12), "operations a byte
 if device == "cuda":
     T = 4096 if not fast() else 256
     arrays = rng.standard_normal((3, 1, 8, T, 64)).astype(np.float32)
-    arguments = *(devices.move(x, "cuda") for x in arrays), None, 0, 1 / 8, 0.0, 0
+    arguments = (
+        *(devices.move(x, "cuda") for x in arrays),
+        None,
+        AttentionSettings(0, 1 / 8, 0.0, 0),
+    )
     for backend in ("reference", "cuda"):
         with kernels.use(backend):
             ms = cuda.milliseconds(lambda: kernels.attention(*arguments))

@@ -28,10 +28,7 @@ NATURAL = ("minigrad", "nn", "models", "lessons", "tests", ".github", "README.md
 MOST = 8  # parameters of a function
 # Those with more, which only shrink: what PyTorch calls this way, kernels by their signature, loops over many tables.
 MANY = {
-    "minigrad/kernels/cpu/attention.py": ("attention_backward",),
     "minigrad/kernels/cpu/convolution2d.py": ("product",),
-    "minigrad/kernels/cuda/attention.py": ("attention_backward",),
-    "minigrad/kernels/reference/attention.py": ("attention_backward",),
     "nn/attention.py": ("__init__",),
     "nn/optim/lr_scheduler/cycles.py": ("__init__",),
     "nn/optim/lr_scheduler/plateau.py": ("__init__",),

@@ -88,7 +88,11 @@ linear = Kernel(
 )
 linear_backward = Kernel(
     reference.linear.linear_backward,
-    _numba("linear", worth=lambda grad: grad.size >= SMALL),
+    _numba(
+        "linear",
+        worth=lambda grad: grad.size >= SMALL,
+        supports=lambda grad, x, weight, pre: float32(grad, x, weight, pre),
+    ),
     *_blas("linear"),
     *_cuda("linear", **_cuda_product),
 )
@@ -268,7 +272,7 @@ attention = Kernel(
         on_cpu=lambda q, k, v, mask: on_cpu(q, k, v, mask) and one_precision(q, k, v),
         limit=_head_limit,
     ),
-    anywhere=("seed",),
+    anywhere=("settings",),
 )
 attention_backward = Kernel(
     reference.attention.attention_backward,
@@ -283,7 +287,7 @@ attention_backward = Kernel(
         ),
         limit=_head_limit,
     ),
-    anywhere=("seed",),
+    anywhere=("settings",),
 )
 
 # ---- recurrent cells -----------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.kernels import compiled_cache
+from minigrad.kernels.reference.attention import AttentionSettings
 from minigrad.kernels.reference.optimizer import AdamOptions
 from minigrad.kernels.reference.recurrent import GRUSaved, LSTMSaved
 
@@ -59,7 +60,7 @@ def call(names: Iterable[str]) -> None:
     state, steps = np.ones((2, 8), np.float32), np.array([2, 2])  # two sequences of two steps
     gates, weight = np.ones((4, 32), np.float32), np.ones((32, 8), np.float32)  # an LSTM's; GRU and RNN take fewer
     arguments = {
-        "attention": (heads, heads, heads, None, 0, 1.0, 0.0, 0),
+        "attention": (heads, heads, heads, None, AttentionSettings(0, 1.0, 0.0, 0)),
         "grad_norm": ([x],),
         "scale": ([x], 1.0),
         "adamw": ([x], [x], [x.copy()], [x.copy()], 1, 1e-3, AdamOptions(0.9, 0.99, 1e-8, 0.1, True)),

@@ -53,7 +53,7 @@ def float32(*args: Any) -> bool:
             dtype = arg.dtype
             if dtype is not FLOAT32 and dtype.kind in FLOATING and dtype != FLOAT32:
                 return False
-        elif isinstance(arg, (list, tuple)) and not float32(*arg):
+        elif (type(arg) is list or isinstance(arg, tuple)) and not float32(*arg):
             return False
     return True
 

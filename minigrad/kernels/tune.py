@@ -21,6 +21,7 @@ from minigrad.devices import array_module, library
 from minigrad.dtypes import as_dtype, epsilon
 from minigrad.kernels import fastest
 from minigrad.kernels.dispatch import ON_GPU, KernelFallback
+from minigrad.kernels.reference.attention import AttentionSettings
 from minigrad.typing import DTypeLike
 
 ROUNDS, CALLS = 11, 5
@@ -55,7 +56,7 @@ def rows(xp: Any, dtype: DTypeLike) -> list[tuple]:
 def attentions(xp: Any, dtype: DTypeLike) -> list[tuple]:
     """Heads of GPT-2, longer ones, wider ones, and those of a smaller GPT; all causal."""
     heads = [(8, 12, 256, 64), (8, 12, 1024, 64), (2, 16, 4096, 128), (64, 6, 256, 64)]
-    return [(*draws(xp, dtype, s, s, s), None, 0, s[-1] ** -0.5, 0.0, 0) for s in heads]
+    return [(*draws(xp, dtype, s, s, s), None, AttentionSettings(0, s[-1] ** -0.5, 0.0, 0)) for s in heads]
 
 
 # kernel -> its arguments at the shapes that are measured

@@ -10,6 +10,7 @@ from minigrad.amp import autocast_dtype, for_products
 from minigrad.devices import array_module
 from minigrad.dtypes import FLOATING
 from minigrad.function import Function
+from minigrad.kernels.reference.attention import AttentionSettings
 from minigrad.ops.activation import softmax
 from minigrad.ops.dropout import Dropout
 from minigrad.ops.elementwise import where
@@ -24,33 +25,33 @@ class Attention(Function):
     fresh = True
 
     def __init__(self, causal_offset, scale: float, dropout_p: float, seed: int):
-        self.settings = (causal_offset, scale, dropout_p, seed)
+        self.settings = AttentionSettings(causal_offset, scale, dropout_p, seed)
 
     def forward(self, q, k, v, mask):
-        out, lse = kernels.attention(q, k, v, mask, *self.settings)
+        out, lse = kernels.attention(q, k, v, mask, self.settings)
         self.save_for_backward(q, k, v, mask, out, lse)
         return out
 
     def backward(self, grad):
         q, k, v, mask, out, lse = self.saved
-        return (*kernels.attention_backward(grad, q, k, v, out, lse, mask, *self.settings), None)
+        return (*kernels.attention_backward(grad, q, k, v, out, lse, mask, self.settings), None)
 
     def flops(self, inputs, outputs):
         q, _, v, mask = inputs  # two products; scale, (mask,) softmax and (dropout)
         added = mask is not None and mask.dtype.kind != "b"
-        each = 2 * (q.shape[-1] + v.shape[-1]) + 6 + added + bool(self.settings[2])
+        each = 2 * (q.shape[-1] + v.shape[-1]) + 6 + added + bool(self.settings.dropout_p)
         return each * self._pairs(*inputs[:2])
 
     def backward_flops(self, grads, results):
         q, k, v = self.saved[:3]  # S and dP again, then dQ, dK and dV; in between exp, softmax's rule and the scales
         added = self.saved[3] is not None and self.saved[3].dtype.kind != "b"
-        each = 2 * (3 * q.shape[-1] + 2 * v.shape[-1]) + 6 + added + 2 * bool(self.settings[2])
+        each = 2 * (3 * q.shape[-1] + 2 * v.shape[-1]) + 6 + added + 2 * bool(self.settings.dropout_p)
         return each * self._pairs(q, k) + 2 * grads[0].size  # Σ g·y of each query
 
     def _pairs(self, q, k) -> int:
         """The (query, key) pairs that causality lets meet, over batch and heads; what a mask hides is computed, too."""
         batch, heads, queries = q.shape[:3]
-        keys, offset = k.shape[2], self.settings[0]
+        keys, offset = k.shape[2], self.settings.causal_offset
         if offset is None:
             return batch * heads * queries * keys
         return batch * heads * int(np.clip(np.arange(queries) + offset + 1, 0, keys).sum())

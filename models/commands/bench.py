@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from minigrad import kernels
+from minigrad.kernels.reference.attention import AttentionSettings
 from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
 from minigrad.kernels.reference.recurrent import GRUSaved, LSTMSaved
 from models.errors import UserError
@@ -224,7 +225,7 @@ def _embedding_cases(vocabulary: int, width: int, tokens: int = 768) -> Iterator
 
 
 def _attention_cases(batch: int, heads: int, length: int, width: int) -> Iterator[Case]:
-    options = (None, 0, 1 / math.sqrt(width), 0.0, 0)  # no mask, causal, scale, no dropout
+    options = (None, AttentionSettings(0, 1 / math.sqrt(width), 0.0, 0))  # no mask, causal, no dropout
 
     def forward(r):
         return *(_array(r, batch, heads, length, width) for _ in range(3)), *options

@@ -43,19 +43,21 @@ def ours() -> dict:
     """Our kernels."""
     import minigrad
     from minigrad.kernels.cpu.attention import attention, attention_backward
+    from minigrad.kernels.reference.attention import AttentionSettings
 
     minigrad.threads.set_num_threads(THREADS)
     steps = {}
     for name, packed, grad, causal in _problems():
         qkv = [packed[:, :, n].swapaxes(1, 2) for n in range(3)]
-        settings = (None, 0 if causal else None, packed.shape[-1] ** -0.5, 0.0, 0)
+        settings = (None, AttentionSettings(0 if causal else None, packed.shape[-1] ** -0.5, 0.0, 0))
         kept = attention(*qkv, *settings)
         steps[f"{name} forward"] = lambda qkv=qkv, settings=settings: attention(*qkv, *settings)
         steps[f"{name} backward"] = lambda grad=grad, qkv=qkv, kept=kept, settings=settings: attention_backward(
             grad, *qkv, *kept, *settings
         )
     q, k, v = _decoding_problem()
-    steps["decoding, 1 query, 1,024 keys"] = lambda: attention(q, k, v, None, None, q.shape[-1] ** -0.5, 0.0, 0)
+    all_keys = AttentionSettings(None, q.shape[-1] ** -0.5, 0.0, 0)
+    steps["decoding, 1 query, 1,024 keys"] = lambda: attention(q, k, v, None, all_keys)
     return steps
 
 

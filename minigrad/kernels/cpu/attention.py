@@ -20,19 +20,19 @@ from minigrad.kernels.reference.attention import check_shapes
 _NO_ALLOWED, _NO_BIAS = (np.broadcast_to(t(0), (1, 1, 1, 1)) for t in (np.bool_, np.float32))  # strides 0
 
 
-def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
+def attention(q, k, v, mask, settings):
     batch, heads, query_time, _ = q.shape
-    problem = _problem(q, k, v, mask, causal_offset, scale, dropout_p, seed)
+    problem = _problem(q, k, v, mask, settings)
     out = _heads_inside_time(batch, heads, query_time, v.shape[3])
     lse = np.empty((batch, heads, query_time), np.float32)
     _forward(_forward_address, numba.get_num_threads(), problem, out, lse)
     return out, lse
 
 
-def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, dropout_p, seed):
+def attention_backward(grad, q, k, v, out, lse, mask, settings):
     batch, heads, query_time, head_dim = q.shape
     kv_heads, key_time, value_dim = v.shape[1:]
-    problem = _problem(q, k, v, mask, causal_offset, scale, dropout_p, seed)
+    problem = _problem(q, k, v, mask, settings)
     if (query_time, head_dim) == (key_time, value_dim):
         # One array for all three: the gradient of the product that made q, k and v together is then there already.
         together = _heads_inside_time(batch, heads + 2 * kv_heads, key_time, head_dim)
@@ -68,8 +68,9 @@ def _contiguous_rows(x):
     return x if x.strides[3] == x.itemsize else np.ascontiguousarray(x)
 
 
-def _problem(q, k, v, mask, causal_offset, scale, dropout_p, seed):
+def _problem(q, k, v, mask, settings):
     """What both kernels take first: every argument as the one type they are compiled for."""
+    causal_offset, scale, dropout_p, seed = settings
     check_shapes(q, k, v)
     kind, allowed, bias = NO_MASK, _NO_ALLOWED, _NO_BIAS
     if mask is not None:

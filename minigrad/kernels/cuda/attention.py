@@ -33,14 +33,14 @@ PROBLEM = np.dtype(
 )  # in attention.cuh
 
 
-def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
+def attention(q, k, v, mask, settings):
     reference.check_shapes(q, k, v)
     batch, heads, query_time, _ = q.shape
     q, k, v = map(_laid_out, (q, k, v))
     out = _heads_inside_time(batch, heads, query_time, v.shape[3], like=q)
     lse = empty((batch, heads, query_time), like=q)
     arrays = {"q": q, "k": k, "v": v, "out": out}
-    problem, masks = _problem(arrays, mask, causal_offset, scale, dropout_p, seed)
+    problem, masks = _problem(arrays, mask, settings)
     few, many = DECODING
     if not lse.size:
         return out, lse
@@ -54,7 +54,7 @@ def attention(q, k, v, mask, causal_offset, scale, dropout_p, seed):
     return out, lse
 
 
-def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, dropout_p, seed):
+def attention_backward(grad, q, k, v, out, lse, mask, settings):
     reference.check_shapes(q, k, v)
     batch, heads, query_time, head_dim = q.shape
     kv_heads, key_time, value_dim = v.shape[1:]
@@ -64,7 +64,7 @@ def attention_backward(grad, q, k, v, out, lse, mask, causal_offset, scale, drop
     dk = _heads_inside_time(batch, kv_heads, key_time, head_dim, like=q)
     dv = _heads_inside_time(batch, kv_heads, key_time, value_dim, like=q)
     arrays = {"q": q, "k": k, "v": v, "out": out, "grad": grad, "dq": dq, "dk": dk, "dv": dv}
-    problem, masks = _problem(arrays, mask, causal_offset, scale, dropout_p, seed)
+    problem, masks = _problem(arrays, mask, settings)
 
     tiles, delta = _tiles(q, v), empty(lse.shape, like=lse)
     inputs = (problem, grad, q, k, v, lse, delta, *masks)
@@ -122,8 +122,9 @@ def _decode(problem, q, k, v, masks, out, lse):
     module.launch("attention_join", -(-lse.size // WARPS), 32 * WARPS, arguments)
 
 
-def _problem(arrays: dict, mask, causal_offset, scale, dropout_p, seed):
+def _problem(arrays: dict, mask, settings):
     """(the struct Problem, (the bool mask as bytes, the float mask, the seed in memory), each of them or None)."""
+    causal_offset, scale, dropout_p, seed = settings
     q, k, v = arrays["q"], arrays["k"], arrays["v"]
     heads, query_time, key_time = q.shape[1], q.shape[2], k.shape[2]
     problem = np.zeros((), PROBLEM)

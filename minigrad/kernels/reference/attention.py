@@ -5,40 +5,45 @@ probabilities is made, which is the clearest way to write it and takes memory (q
 time); cpu/attention.py gives the same numbers without it.
 """
 
+from typing import NamedTuple
+
 from minigrad.devices import array_module
 from minigrad.kernels.reference.dropout import dropout
 from minigrad.kernels.reference.half import in_float32
 from minigrad.typing import Array
 
 
-@in_float32
-def attention(
-    q: Array,
-    k: Array,
-    v: Array,
-    mask: Array | None,
-    causal_offset: int | None,
-    scale: float,
-    dropout_p: float,
-    seed: int | Array,
-) -> tuple[Array, Array]:
-    """Every query's mean of the values, weighted by how well the keys match it.
+class AttentionSettings(NamedTuple):
+    """How the scores of attention become weights, apart from a mask.
 
-    q              (batch, heads, query time, head_dim)
-    k, v           (batch, kv heads, key time, head_dim) and (..., value_dim); kv heads divides heads, and
-                   each key/value head serves heads / kv heads neighbouring query heads (Ainslie et al.,
-                   "GQA", 2023)
-    mask           None, bool (True: may attend) or float (added to the scores), broadcastable to
-                   (batch, heads, query time, key time)
     causal_offset  None, or an int: query i sees the keys j <= i + causal_offset
+    scale          the factor of q kᵀ
     dropout_p      probability of zeroing a probability; the others are divided by 1 - dropout_p
     seed           64-bit number from which the dropped ones follow, as in reference/dropout.py
+    """
+
+    causal_offset: int | None
+    scale: float
+    dropout_p: float
+    seed: int | Array
+
+
+@in_float32
+def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: AttentionSettings) -> tuple[Array, Array]:
+    """Every query's mean of the values, weighted by how well the keys match it.
+
+    q     (batch, heads, query time, head_dim)
+    k, v  (batch, kv heads, key time, head_dim) and (..., value_dim); kv heads divides heads, and each key/value head
+          serves heads / kv heads neighbouring query heads (Ainslie et al., "GQA", 2023)
+    mask  None, bool (True: may attend) or float (added to the scores), broadcastable to
+          (batch, heads, query time, key time)
 
     Returns out (batch, heads, query time, value_dim), a view of memory laid out
     (batch, time, heads, value_dim), so that joining the heads is free; and lse (batch, heads,
     query time), the log of the sum of e^score, from which backward finds the probabilities again.
     A query that may see nothing gets out 0 and lse -inf.
     """
+    causal_offset, scale, dropout_p, seed = settings
     xp = array_module(q)
     check_shapes(q, k, v)
     k, v = _repeat_heads(k, q), _repeat_heads(v, q)
@@ -58,10 +63,7 @@ def attention_backward(
     out: Array,
     lse: Array,
     mask: Array | None,
-    causal_offset: int | None,
-    scale: float,
-    dropout_p: float,
-    seed: int | Array,
+    settings: AttentionSettings,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dq, dk, dv) from grad (like out), the arguments of attention and its results.
 
@@ -69,6 +71,7 @@ def attention_backward(
     and rowsum(P ∘ dP) = rowsum(grad ∘ out), which needs no matrix (Dao et al., "FlashAttention",
     2022, appendix B.2; it holds with dropout as well). In memory, too, the heads are inside time.
     """
+    causal_offset, scale, dropout_p, seed = settings
     xp = array_module(q)
     check_shapes(q, k, v)
     kv_heads = k.shape[1]

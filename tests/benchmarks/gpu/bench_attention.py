@@ -16,24 +16,25 @@ def main(options: Options) -> list[Row]:
     from torch.nn.functional import scaled_dot_product_attention as attend
 
     from minigrad import kernels
+    from minigrad.kernels.reference.attention import AttentionSettings
 
     rows = []
     for size in (8,) if options.dry else HEAD_SIZES:
         for time in (16,) if options.dry else TIMES:
             shape = (options.size(TOKENS, 32) // time, options.size(WIDTH, 16) // size, time, size)
             q, k, v, grad = (normal(*shape, dtype="bfloat16") for _ in range(4))
-            settings = (0, size**-0.5, 0.0, 0)
-            out, lse = kernels.attention(q, k, v, None, *settings)
+            settings = AttentionSettings(0, size**-0.5, 0.0, 0)
+            out, lse = kernels.attention(q, k, v, None, settings)
             tq, tk, tv, tgrad = (as_torch(each, options) for each in (q, k, v, grad))
             for each in (tq, tk, tv):
                 each.requires_grad_()
             recorded = attend(tq, tk, tv, is_causal=True)
 
             def ours(q=q, k=k, v=v, settings=settings):
-                kernels.attention(q, k, v, None, *settings)
+                kernels.attention(q, k, v, None, settings)
 
             def ours_backward(grad=grad, q=q, k=k, v=v, out=out, lse=lse, settings=settings):
-                kernels.attention_backward(grad, q, k, v, out, lse, None, *settings)
+                kernels.attention_backward(grad, q, k, v, out, lse, None, settings)
 
             def theirs(q=tq, k=tk, v=tv):
                 with torch.no_grad():

@@ -167,7 +167,7 @@ class TestWeightsAndPadding:
 
 
 def call(q, k, v, mask=None, causal_offset=None, scale=1.0):
-    return kernel.attention(q, k, v, mask, causal_offset, scale, 0.0, 0)
+    return kernel.attention(q, k, v, mask, kernel.AttentionSettings(causal_offset, scale, 0.0, 0))
 
 
 class TestForward:
@@ -210,14 +210,14 @@ class TestForward:
 
 
 def backward(grad, q, k, v, mask=None, causal_offset=None, scale=1.0, dropout_p=0.0):
-    settings = (mask, causal_offset, scale, dropout_p, 7)
-    out, lse = kernel.attention(q, k, v, *settings)
-    return kernel.attention_backward(grad, q, k, v, out, lse, *settings)
+    settings = kernel.AttentionSettings(causal_offset, scale, dropout_p, 7)
+    out, lse = kernel.attention(q, k, v, mask, settings)
+    return kernel.attention_backward(grad, q, k, v, out, lse, mask, settings)
 
 
-def differences(q, k, v, grad, **settings):
+def differences(q, k, v, grad, mask=None, causal_offset=None, scale=1.0, dropout_p=0.0):
     """(dq, dk, dv) of (output·grad).sum() by central differences."""
-    arguments = {"mask": None, "causal_offset": None, "scale": 1.0, "dropout_p": 0.0, "seed": 7} | settings
+    settings = kernel.AttentionSettings(causal_offset, scale, dropout_p, 7)
     found = []
     for array in (q, k, v):
         slopes = np.zeros(array.shape)
@@ -225,7 +225,7 @@ def differences(q, k, v, grad, **settings):
             before, sums = array[index], []
             for step in (1e-6, -1e-6):
                 array[index] = before + step
-                sums.append((kernel.attention(q, k, v, *arguments.values())[0] * grad).sum())
+                sums.append((kernel.attention(q, k, v, mask, settings)[0] * grad).sum())
             array[index] = before
             slopes[index] = (sums[0] - sums[1]) / 2e-6
         found.append(slopes)

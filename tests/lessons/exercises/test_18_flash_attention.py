@@ -9,6 +9,7 @@ from minigrad.kernels.cpu.attention_parts import INNER, LANES, LINE, OUTER
 from minigrad.kernels.cuda import Module, emulator, load
 from minigrad.kernels.cuda import attention as cuda_attention
 from minigrad.kernels.reference import dropout as reference_dropout
+from minigrad.kernels.reference.attention import AttentionSettings
 from tests.lessons.exercises.compiled import callable_from_python
 from tests.lessons.exercises.expect import close, equal
 
@@ -157,7 +158,7 @@ class TestDelta:
         batch, heads, time, _ = grad.shape
         q = k = np.zeros((batch, heads, time, 8), np.float32)
         arrays = {"q": q, "k": k, "v": out, "out": out, "grad": grad}
-        problem, _ = cuda_attention._problem(arrays, None, None, 1.0, 0.0, 0)
+        problem, _ = cuda_attention._problem(arrays, None, AttentionSettings(None, 1.0, 0.0, 0))
         rows = batch * heads * time
         result = np.full((batch, heads, time), np.nan, np.float32)
         arguments = (problem, grad, out, result, np.int32(rows))
@@ -241,9 +242,9 @@ class TestOnlineSoftmax:
 @pytest.mark.emulator
 class TestFlashAttention:
     def check(self, q, k, v, what, hidden=None, *, mask=None, causal=False):
-        settings = mask, 0 if causal else None, 1 / np.sqrt(q.shape[3]), 0.0, 0
+        settings = AttentionSettings(0 if causal else None, 1 / np.sqrt(q.shape[3]), 0.0, 0)
         with kernels.use("emulator"):
-            out, lse = kernels.attention(q, k, v, *settings)
+            out, lse = kernels.attention(q, k, v, mask, settings)
         expected, expected_lse = expected_attention(q, k, v, hidden)
         close(out, expected, f"the output {what}", rtol=1e-3, atol=1e-4)
         close(lse, expected_lse, f"the log-sum-exp {what}", rtol=1e-4, atol=1e-4)

@@ -11,6 +11,7 @@ from minigrad import kernels
 from minigrad.kernels.cuda import attention as cuda_attention
 from minigrad.kernels.cuda import emulator, load
 from minigrad.kernels.reference import attention as reference
+from minigrad.kernels.reference.attention import AttentionSettings
 from minigrad.kernels.reference.dropout import dropout
 from tests.minigrad.kernels.implementations import others, run
 
@@ -32,9 +33,10 @@ def inputs(batch, heads, kv_heads, query_time, key_time, head_dim, value_dim, se
 
 def check(backend, q, k, v, grad, mask=None, offset=None, scale=0.3, p=0.0, seed=5, atol=1e-5):
     """Both kernels against the reference in float64; the arguments stay as they were."""
-    arguments = (mask, offset, scale, p, seed)
+    settings = AttentionSettings(offset, scale, p, seed)
+    arguments = (mask, settings)
     before = [x.copy() for x in (q, k, v, grad)]
-    wide, exact = [x.astype(np.float64) for x in (q, k, v)], (*arguments[:-1], int(seed))
+    wide, exact = [x.astype(np.float64) for x in (q, k, v)], (mask, settings._replace(seed=int(seed)))
     expected_out, expected_lse = reference.attention(*wide, *exact)
     expected = reference.attention_backward(grad.astype(np.float64), *wide, expected_out, expected_lse, *exact)
     out, lse = run(backend, "attention", q, k, v, *arguments)
@@ -100,9 +102,10 @@ def test_the_first_step_of_the_ladder(order, offset):
     """attention_naive, which no function uses: the lesson starts with it."""
     q, k, v, _ = inputs(2, 2, 1, 9, 140, 20, 12)
     mask = np.random.default_rng(1).random((9, 140)) < 0.7
-    expected_out, expected_lse = reference.attention(q, k, v, mask, offset, 0.3, 0.2, 7)
+    settings = AttentionSettings(offset, 0.3, 0.2, 7)
+    expected_out, expected_lse = reference.attention(q, k, v, mask, settings)
     out, lse = np.full_like(expected_out, np.nan), np.full_like(expected_lse, np.nan)
-    problem, extras = cuda_attention._problem({"q": q, "k": k, "v": v, "out": out}, mask, offset, 0.3, 0.2, 7)
+    problem, extras = cuda_attention._problem({"q": q, "k": k, "v": v, "out": out}, mask, settings)
     with emulator.order(order):
         module = load("attention.cu", {"HEAD_DIM": 32})
         module.launch("attention_naive", lse.size, 128, (problem, q, k, v, *extras, out, lse), 4 * k.shape[2])
@@ -206,7 +209,7 @@ def test_large_scores(backend, query_time):
     q, k, v, grad = inputs(1, 2, 2, query_time, 100, 16, 16)
     q, k = np.round(2 * q), np.round(2 * k)  # integers, so that scores near 1e4 are exact in float32
     check(backend, q, k, v, grad, scale=64.0, atol=1e-4)
-    out, lse = run(backend, "attention", 1e15 * q, 1e15 * k, v, None, None, 1.0, 0.0, 0)
+    out, lse = run(backend, "attention", 1e15 * q, 1e15 * k, v, None, AttentionSettings(None, 1.0, 0.0, 0))
     assert np.isfinite(out).all()
     assert np.isfinite(lse).all()
 
@@ -220,10 +223,11 @@ def test_rows_that_see_nothing_are_zero(backend, query_time):
     bias = np.where(allowed, np.float32(0.5), np.float32(-INF))
     for mask in (allowed, bias):
         check(backend, q, k, v, grad, mask=mask)
-        out, lse = run(backend, "attention", q, k, v, mask, None, 0.3, 0.0, 0)
+        arguments = (mask, AttentionSettings(None, 0.3, 0.0, 0))
+        out, lse = run(backend, "attention", q, k, v, *arguments)
         assert not out[1, :, 1].any()
         assert (lse[1, :, 1] == -INF).all()
-        dq, _, _ = run(backend, "attention_backward", grad, q, k, v, out, lse, mask, None, 0.3, 0.0, 0)
+        dq, _, _ = run(backend, "attention_backward", grad, q, k, v, out, lse, *arguments)
         assert not dq[1, :, 1].any()
     everything = np.zeros((1, 1, 1, 1), bool)
     check(backend, q, k, v, grad, mask=everything)
@@ -241,7 +245,7 @@ def test_finite_but_huge_masks(backend):
 def test_nan_reaches_exactly_its_row(backend, query_time):
     q, k, v, _ = inputs(1, 1, 1, query_time, 90, 16, 16)
     q[0, 0, 1, 3] = np.nan
-    out, lse = run(backend, "attention", q, k, v, None, None, 0.3, 0.0, 0)
+    out, lse = run(backend, "attention", q, k, v, None, AttentionSettings(None, 0.3, 0.0, 0))
     rows = np.isnan(out[0, 0]).all(axis=-1)
     assert rows[1]
     assert rows.sum() == np.isnan(lse).sum() == 1
@@ -260,12 +264,13 @@ def test_a_hidden_key_may_hold_anything(backend, query_time, value, columns_only
     k[:, :, 33] = value
     mask = np.ones((1, 1, 1 if columns_only else query_time, 80), bool)
     mask[..., 33] = False
-    out, lse = run(backend, "attention", q, k, v, mask, None, 0.3, 0.0, 5)
+    settings = AttentionSettings(None, 0.3, 0.0, 5)
+    out, lse = run(backend, "attention", q, k, v, mask, settings)
     shown = np.arange(80) != 33
-    expected, expected_lse = reference.attention(q, k[:, :, shown], v[:, :, shown], None, None, 0.3, 0.0, 5)
+    expected, expected_lse = reference.attention(q, k[:, :, shown], v[:, :, shown], None, settings)
     close(out, expected, 1e-5)
     close(lse, expected_lse, 1e-5)
-    _, dk, dv = run(backend, "attention_backward", grad, q, k, v, out, lse, mask, None, 0.3, 0.0, 5)
+    _, dk, dv = run(backend, "attention_backward", grad, q, k, v, out, lse, mask, settings)
     assert np.isfinite(dk).all()
     assert (dk[:, :, 33] == 0).all()
     assert (dv[:, :, 33] == 0).all()
@@ -276,12 +281,12 @@ def test_scores_do_not_overflow_before_they_are_scaled(query_time):
     """q·k is 3.6e39, times the scale 3.6e3. (In CUDA C the product is scaled, and overflows.)"""
     q, k, v, _ = inputs(1, 1, 1, query_time, 5, 4, 3)
     q[...], k[...] = 3e19, 3e19
-    out, _ = run("numba", "attention", q, k, v, None, None, 1e-36, 0.0, 5)
+    out, _ = run("numba", "attention", q, k, v, None, AttentionSettings(None, 1e-36, 0.0, 5))
     assert np.isfinite(out).all()
 
 
 def test_memory_does_not_grow_with_the_square_of_the_length():
-    arguments = (None, 0, 0.25, 0.0, 0)
+    arguments = (None, AttentionSettings(0, 0.25, 0.0, 0))
 
     def peak(time):
         q, k, v, grad = inputs(1, 2, 2, time, time, 16, 16)
@@ -305,9 +310,9 @@ def test_workers_tiles_do_not_depend_on_the_length(monkeypatch):
     resource = pytest.importorskip("resource")
     time = 8192
     q, k, v, _ = inputs(1, 1, 1, time, time, 8, 8)
-    run("numba", "attention", q[:, :, :64], k[:, :, :64], v[:, :, :64], None, None, 0.3, 0.0, 0)
+    run("numba", "attention", q[:, :, :64], k[:, :, :64], v[:, :, :64], None, AttentionSettings(None, 0.3, 0.0, 0))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    run("numba", "attention", q, k, v, None, 0, 0.3, 0.0, 0)
+    run("numba", "attention", q, k, v, None, AttentionSettings(0, 0.3, 0.0, 0))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert grown < time * time * 4 / 8  # the matrix would take 256 MiB
 
@@ -316,7 +321,7 @@ def test_workers_tiles_do_not_depend_on_the_length(monkeypatch):
 @pytest.mark.parametrize("shape", [(2, 4, 2, 200, 200, 32, 32), (1, 1, 1, 300, 500, 24, 16), (2, 4, 2, 2, 300, 32, 32)])
 def test_same_bits_every_time(backend, shape):
     q, k, v, grad = inputs(*shape)
-    arguments = (None, 10, 0.2, 0.2, 11)
+    arguments = (None, AttentionSettings(10, 0.2, 0.2, 11))
 
     def once():
         out, lse = run(backend, "attention", q, k, v, *arguments)
@@ -364,7 +369,7 @@ CASES = {
 def test_reference_matches_plain_formula(case):
     mask, offset, p = CASES[case]
     q, k, v, _ = inputs(2, 4, 2, 5, 7, 3, 6, dtype=np.float64)
-    out, lse = reference.attention(q, k, v, mask, offset, 0.7, p, 9)
+    out, lse = reference.attention(q, k, v, mask, AttentionSettings(offset, 0.7, p, 9))
     expected_out, expected_lse = plain(q, k, v, mask, offset, 0.7, p, 9)
     np.testing.assert_allclose(out, expected_out, atol=1e-12)
     np.testing.assert_allclose(lse, expected_lse, atol=1e-12)
@@ -374,7 +379,7 @@ def test_reference_matches_plain_formula(case):
 def test_reference_gradients_match_finite_differences(case):
     mask, offset, p = CASES[case]
     *arrays, grad = inputs(2, 4, 2, 5, 7, 3, 6, dtype=np.float64)
-    arguments = (mask, offset, 0.7, p, 9)
+    arguments = (mask, AttentionSettings(offset, 0.7, p, 9))
     out, lse = reference.attention(*arrays, *arguments)
     gradients = reference.attention_backward(grad, *arrays, out, lse, *arguments)
     for array, gradient in zip(arrays, gradients, strict=True):
@@ -393,7 +398,7 @@ def test_shapes_that_do_not_fit_are_refused():
     for bad in ((q[..., :3], k, v), (q, k, v[:, :, :3]), (q[:, :3], k, v), (q[:1], k, v)):
         for attend in (reference.attention, lambda *args: run("numba", "attention", *args)):
             with pytest.raises(ValueError, match="kv heads dividing heads"):
-                attend(*bad, None, None, 1.0, 0.0, 0)
+                attend(*bad, None, AttentionSettings(None, 1.0, 0.0, 0))
 
 
 @pytest.mark.parity
@@ -407,7 +412,7 @@ def test_like_torch(backend, shape, causal):
     theirs = [torch.from_numpy(x).requires_grad_() for x in arrays]
     expected = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=causal)
     expected.backward(torch.from_numpy(grad))
-    arguments = (None, 0 if causal else None, dim**-0.5, 0.0, 0)
+    arguments = (None, AttentionSettings(0 if causal else None, dim**-0.5, 0.0, 0))
     out, lse = run(backend, "attention", *arrays, *arguments)
     np.testing.assert_allclose(out, expected.detach().numpy(), atol=2e-6, rtol=1e-5)
     gradients = run(backend, "attention_backward", grad, *arrays, out, lse, *arguments)

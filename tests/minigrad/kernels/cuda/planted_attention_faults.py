@@ -3,15 +3,17 @@
 import numpy as np
 
 from minigrad.kernels.reference import attention as reference
+from minigrad.kernels.reference.attention import AttentionSettings
 from tests.minigrad.kernels.test_attention import inputs
 
 # Two tiles of queries and three of keys, two heads to a key head, and a mask that hides a whole row.
 Q, K, V, GRAD = inputs(1, 2, 1, 70, 80, 16, 16)
 MASK = np.random.default_rng(0).random((70, 80)) < 0.8
 MASK[5] = False
-PLAIN = ("attention", Q, K, V, None, None, 0.3, 0.0, 0)
-CAUSAL = ("attention", Q, K, V, None, 10, 0.3, 0.0, 0)
-MASKED = ("attention", Q, K, V, MASK, None, 0.3, 0.1, 7)
+UNMASKED = AttentionSettings(None, 0.3, 0.0, 0)
+PLAIN = ("attention", Q, K, V, None, UNMASKED)
+CAUSAL = ("attention", Q, K, V, None, AttentionSettings(10, 0.3, 0.0, 0))
+MASKED = ("attention", Q, K, V, MASK, AttentionSettings(None, 0.3, 0.1, 7))
 BACKWARD, MASKED_BACKWARD = (
     ("attention_backward", GRAD, *case[1:4], *reference.attention(*case[1:]), *case[4:]) for case in (CAUSAL, MASKED)
 )
@@ -22,7 +24,7 @@ def halved(case):
 
 
 HALF, HALF_MASKED, HALF_BACKWARD = halved(CAUSAL), halved(MASKED), halved(BACKWARD)
-DECODING = ("attention", *inputs(1, 2, 1, 1, 300, 32, 32)[:3], None, None, 0.3, 0.0, 0)
+DECODING = ("attention", *inputs(1, 2, 1, 1, 300, 32, 32)[:3], None, UNMASKED)
 
 # what is wrong, file, the text, what is planted instead, a call that must notice
 FAULTS = [
@@ -31,7 +33,7 @@ FAULTS = [
     ("a causal mask one too wide", "attention.cuh", "j > i + p.causal_offset", "j > i + p.causal_offset + 1", CAUSAL),
     ("a missing mask", "attention.cuh", "allowed && !allowed[here] ? -INFINITY : s", "s", MASKED),
     ("keys past the end", "attention.cuh", "j >= p.key_time || ", "", ("attention", Q, K[:, :, :70], V[:, :, :70],
-     None, None, 0.3, 0.0, 0)),
+     None, UNMASKED)),
     ("a wrong stride of the mask", "attention.cuh", "i * p.mask[2] + j * p.mask[3]", "i * p.mask[3] + j", MASKED),
     ("dropout by a row's own index", "attention.cuh", "(rows + i) * static", "i * static", MASKED),
     ("a row that sees nothing sees all", "attention.cuh", "return lse == -INFINITY ? INFINITY : lse", "return lse",

@@ -6,6 +6,7 @@ import pytest
 from minigrad import kernels
 from minigrad.dtypes import as_dtype, epsilon
 from minigrad.kernels.reference import attention as reference
+from minigrad.kernels.reference.attention import AttentionSettings
 from tests.minigrad.kernels.implementations import others, run
 from tests.minigrad.kernels.test_attention import inputs
 
@@ -22,7 +23,7 @@ def half(name, *shape):
 
 
 def check(backend, q, k, v, grad, mask=None, offset=None, p=0.0):
-    arguments = (mask, offset, 0.25, p, 3)
+    arguments = (mask, AttentionSettings(offset, 0.25, p, 3))
     wide = [x.astype(np.float64) for x in (q, k, v)]
     expected_out, expected_lse = reference.attention(*wide, *arguments)
     expected = reference.attention_backward(grad.astype(np.float64), *wide, expected_out, expected_lse, *arguments)
@@ -73,7 +74,7 @@ def test_masks_and_dropout(backend, name, head_dim):
     allowed[1, :, 7] = False
     check(backend, *arrays, mask=allowed, p=0.2)
     check(backend, *arrays, mask=np.where(allowed, rng.standard_normal(allowed.shape), -np.inf).astype(np.float32))
-    out, lse = run(backend, "attention", *arrays[:3], allowed, 3, 0.25, 0.0, 0)
+    out, lse = run(backend, "attention", *arrays[:3], allowed, AttentionSettings(3, 0.25, 0.0, 0))
     assert not out[1, :, 7].any()
     assert (lse[1, :, 7] == -np.inf).all()
 
@@ -92,4 +93,4 @@ def test_layouts_that_must_be_copied_and_those_that_need_not(backend, name):
 def test_other_head_sizes_are_named(backend):
     q, k, v, _ = half("float16", 1, 1, 1, 8, 8, 20, 20)
     with pytest.raises(kernels.KernelFallback, match="head_dim 20 in float16: our kernels take multiples of 8"):
-        run(backend, "attention", q, k, v, None, None, 1.0, 0.0, 0)
+        run(backend, "attention", q, k, v, None, AttentionSettings(None, 1.0, 0.0, 0))

@@ -7,6 +7,7 @@ import pytest
 
 from minigrad import kernels
 from minigrad.kernels.cuda import compile, emulator
+from minigrad.kernels.reference.attention import AttentionSettings
 from minigrad.kernels.reference.optimizer import AdamOptions, SGDOptions
 from minigrad.kernels.reference.recurrent import LSTMSaved
 from tests.minigrad.kernels.implementations import run
@@ -230,13 +231,18 @@ OURS = {
         (normal(64, 8), normal(64, 16), normal(8, 16), None, None, (True, True, True)),
     ],
     "attention": [
-        (Q, K, K, None, 8, 0.2, 0.0, 0),
-        (Q, K, K, HALF_MASK, None, 0.2, 0.3, 7),
-        (Q[:, :, :1], *[normal(1, 2, 300, 32)] * 2, None, 290, 0.2, 0.1, 7),  # few queries, many keys
+        (Q, K, K, None, AttentionSettings(8, 0.2, 0.0, 0)),
+        (Q, K, K, HALF_MASK, AttentionSettings(None, 0.2, 0.3, 7)),
+        (
+            Q[:, :, :1],
+            *[normal(1, 2, 300, 32)] * 2,
+            None,
+            AttentionSettings(290, 0.2, 0.1, 7),
+        ),  # few queries, many keys
     ],
     "attention_backward": [
-        (Q, Q, K, K, Q, normal(1, 4, 37), None, 8, 0.2, 0.0, 0),
-        (Q, Q, K, K, Q, normal(1, 4, 37), HALF_MASK, None, 0.2, 0.3, 7),
+        (Q, Q, K, K, Q, normal(1, 4, 37), None, AttentionSettings(8, 0.2, 0.0, 0)),
+        (Q, Q, K, K, Q, normal(1, 4, 37), HALF_MASK, AttentionSettings(None, 0.2, 0.3, 7)),
     ],
     "adamw": [(BOTH, BOTH, BOTH, [abs(b) for b in BOTH], 3, 1e-3, AdamOptions(0.9, 0.99, 1e-8, 0.1, True))],
     "sgd": [(BOTH, BOTH, BOTH, 0.1, SGDOptions(0.9, 0.0, True, 0.01), False)],
