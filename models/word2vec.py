@@ -214,12 +214,12 @@ class Word2VecTrainer(Stepper):
 
         cbow, window = self.model.config.architecture == "cbow", self.training.window
         state = draws.first_state(self.training.seed, epoch, part)
-        kept, inputs, starts, outputs = draws.buffers(window, self.negatives, self.longest)
+        drawing = draws.Drawing(self.keep, *self.noise, window, cbow)
+        buffers = draws.buffers(window, self.negatives, self.longest)
+        _, inputs, starts, outputs = buffers
         for sentence in range(self.parts[part], self.parts[part + 1]):
             words = self.text.ids[self.text.offsets[sentence] : self.text.offsets[sentence + 1]]
-            examples, state = draws.draw_examples(
-                words, self.keep, *self.noise, window, cbow, np.uint64(state), kept, inputs, starts, outputs
-            )
+            examples, state = draws.draw_examples(words, drawing, np.uint64(state), buffers)
             for first in range(0, examples, self.batch_size):
                 last = min(first + self.batch_size, examples)
                 bags = [inputs[starts[e] : starts[e + 1]] for e in range(first, last)]

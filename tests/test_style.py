@@ -26,7 +26,7 @@ VERSIONS = ("minigrad/kernels/blas/", "minigrad/kernels/cpu/", "minigrad/kernels
 NATURAL = ("minigrad", "nn", "models", "lessons", "tests", ".github", "README.md")
 
 MOST = 8  # parameters of a function
-# Those with more, which only shrink: what PyTorch calls this way, kernels by their signature, loops over many tables.
+# Those with more: an intrinsic that numba compiles from numbers alone, and classes whose arguments are PyTorch's.
 MANY = {
     "minigrad/kernels/cpu/convolution2d.py": ("product",),
     "nn/attention.py": ("__init__",),
@@ -36,11 +36,6 @@ MANY = {
     "nn/rnn.py": ("__init__",),
     "nn/transformer.py": ("__init__", "forward"),
     "nn/utils/data/loader.py": ("__init__",),
-    "models/classifiers/bodies/linear_svm.py": ("_dual_coordinate_descent", "_one_class"),
-    "models/commands/generate.py": ("write",),
-    "models/vectors/adagrad.py": ("fit_cells",),
-    "models/vectors/draws.py": ("draw_examples",),
-    "models/vectors/hogwild.py": ("_step", "learn_hierarchical", "train_parts"),
 }
 
 # What an English reader stumbles over, and what to write instead.

@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
 def write(
     directory: Path,
     /,
+    *,
     prompt: str = "",
     max_tokens: int = 500,
     temperature: float = 1.0,

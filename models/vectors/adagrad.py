@@ -23,17 +23,17 @@ class HogwildTrainer(GloVeTrainer):
 
     def __init__(self, model: GloVe, cells: Cooccurrences, training: GloVeTraining):
         super().__init__(model, cells, training)
-        self.tables: list[np.ndarray] | None = None
+        self.tables: tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]] | None = None
 
     def learn(self, first: int, last: int) -> float:
         """Go through the cells from first to last on all threads; their summed loss."""
         if self.tables is None:  # only now, because the optimiser may have loaded its sums
             self.tables = self._tables()
-        cells = (array[first:last] for array in (self.rows, self.columns, self.logs, self.weights))
-        return float(fit_cells(*self.tables, *cells, np.float32(self.learning_rate)).sum())
+        cells = tuple(array[first:last] for array in (self.rows, self.columns, self.logs, self.weights))
+        return float(fit_cells(*self.tables, cells, np.float32(self.learning_rate)).sum())
 
-    def _tables(self) -> list[np.ndarray]:
-        """Weights and biases of words and of neighbours, then AdaGrad's sums for them."""
+    def _tables(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """Weights and biases of words and of neighbours, and AdaGrad's sums for them."""
         parameters = list(self.model.parameters())
         sums = self.optimizer.buffers("sum", parameters, self.optimizer.initial_accumulator_value)
         tables = [lanes.padded(parameter.data) for parameter in parameters]
@@ -42,15 +42,21 @@ class HogwildTrainer(GloVeTrainer):
             total[:, parameter.shape[1] :] = 1  # divides the padding's gradient, which is 0
             parameter.data = table[:, : parameter.shape[1]]
             self.optimizer.state[parameter]["sum"] = total[:, : parameter.shape[1]]
-        return tables + sum_tables
+        return tuple(tables), tuple(sum_tables)
 
 
 @simd.parallel
-def fit_cells(
-    weight, context_weight, bias, context_bias, sums, context_sums, bias_sums, context_bias_sums,
-    rows, columns, logs, weights, learning_rate,
-):  # fmt: skip
-    """A step for each cell, PART cells per thread at a time; the summed loss of each part."""
+def fit_cells(parameters, squares, cells, learning_rate):
+    """A step for each cell, PART cells per thread at a time; the summed loss of each part.
+
+    parameters  w, w̃ (V, width) and b, b̃ (V, width), of which a bias is the first column, all lanes.padded; changed
+    squares     AdaGrad's sums of squared gradients, each in the shape of its parameter; changed
+    cells       row, column, ln X_ij and f(X_ij) of each cell
+    """
+    # In a parallel loop numba drops what is stored into a tuple's arrays, unless a function that is called stores it.
+    weight, context_weight, bias, context_bias = parameters
+    sums, context_sums, bias_sums, context_bias_sums = squares
+    rows, columns, logs, weights = cells
     parts = (len(rows) + PART - 1) // PART
     losses = np.zeros(parts)
     for part in prange(parts):

@@ -9,6 +9,8 @@ scrambles it. Every part of the text starts from a state of its own, so the draw
 number of threads.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -19,6 +21,25 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _27, _30, _31, _32 = (np.uint64(n) for n in (27, 30, 31, 32))
 _LOW = np.uint64(0xFFFFFFFF)
+
+
+class Drawing(NamedTuple):
+    """How examples are drawn from a sentence."""
+
+    keep: np.ndarray  # keep_thresholds of the words
+    thresholds: np.ndarray  # of noise_table, as are the aliases
+    aliases: np.ndarray
+    window: int
+    cbow: bool
+
+
+class Buffers(NamedTuple):
+    """What draw_examples finds in one sentence; example e has inputs[starts[e] : starts[e + 1]] and outputs[e]."""
+
+    kept: np.ndarray  # the words that stay
+    inputs: np.ndarray
+    starts: np.ndarray  # where the inputs of each example start, and where the last ones end
+    outputs: np.ndarray  # the word to be predicted first
 
 
 def keep_thresholds(counts: ArrayLike, subsample: float) -> np.ndarray:
@@ -68,17 +89,19 @@ def _below(bits, n):
 def buffers(window, negatives, longest):
     """Arrays for what draw_examples finds in one sentence of at most `longest` words."""
     most = longest * 2 * window
-    return (
-        np.empty(longest, np.int32),  # the words that stay
-        np.empty(most, np.int32),  # inputs
-        np.empty(most + 1, np.int64),  # where the inputs of each example start, and where the last ones end
-        np.empty((most, 1 + negatives), np.int32),  # outputs, the word to be predicted first
+    return Buffers(
+        np.empty(longest, np.int32),
+        np.empty(most, np.int32),
+        np.empty(most + 1, np.int64),
+        np.empty((most, 1 + negatives), np.int32),
     )
 
 
 @simd.serial
-def draw_examples(sentence, keep, thresholds, aliases, window, cbow, state, kept, inputs, starts, outputs):
+def draw_examples(sentence, drawing, state, buffers):
     """Fill the buffers from one sentence of ids; returns (number of examples, the state afterwards)."""
+    keep, thresholds, aliases, window, cbow = drawing
+    kept, inputs, starts, outputs = buffers
     words = 0
     for word in sentence:
         state += _GAMMA

@@ -14,6 +14,7 @@ with all of the right-hand sides from before the step.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
@@ -23,6 +24,24 @@ from models.vectors import draws
 from models.vectors.vocabulary import EncodedText, Vocabulary
 from models.word2vec import Word2Vec, Word2VecTrainer, Word2VecTraining
 from nn.huffman import huffman_paths
+
+
+class Text(NamedTuple):
+    """The words of a text: part p is the sentences parts[p] to parts[p + 1]."""
+
+    ids: np.ndarray  # with the offsets, as in EncodedText
+    offsets: np.ndarray
+    longest: int  # words of a sentence
+    parts: np.ndarray
+
+
+class Paths(NamedTuple):
+    """The inner nodes above word t are nodes[starts[t] : starts[t + 1]], with a sign for each; starts is (V + 1,)."""
+
+    starts: np.ndarray
+    nodes: np.ndarray
+    signs: np.ndarray
+
 
 _ONE = np.float32(1)
 _SMALLEST = np.float32(1e-30)  # what a probability counts as at least, in the loss
@@ -46,75 +65,70 @@ class HogwildTrainer(Word2VecTrainer):
 
     def learn(self, epoch: int, first: int, last: int) -> tuple[float, int]:
         """Go through the parts from first to last on all threads; (summed loss, number of examples)."""
-        losses, counts = np.zeros(last - first), np.zeros(last - first, np.int64)
-        train_parts(
-            *self.tables, self.text.ids, self.text.offsets, self.longest, self.parts, first,
-            self.learning_rates(epoch, first, last),
-            self.training.seed, epoch, self.training.window, self.model.config.architecture == "cbow",
-            self.keep, *self.noise, self.negatives, *self.paths, losses, counts,
-        )  # fmt: skip
+        text = Text(self.text.ids, self.text.offsets, self.longest, self.parts)
+        cbow = self.model.config.architecture == "cbow"
+        drawing = draws.Drawing(self.keep, *self.noise, self.training.window, cbow)
+        beginning = self.training.seed, epoch, first
+        rates = self.learning_rates(epoch, first, last)
+        losses, counts = train_parts(*self.tables, text, beginning, rates, drawing, self.negatives, self.paths)
         return float(losses.sum()), int(counts.sum())
 
 
-def _paths(tree) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(starts, nodes, signs): the path of word t is nodes[starts[t] : starts[t + 1]], with a sign for each."""
+def _paths(tree) -> Paths:
+    """The paths of all words in a Huffman tree."""
     nodes, signs = huffman_paths(tree, np.arange(len(tree) // 2 + 1))
     there = signs != 0
     starts = np.concatenate([[0], np.cumsum(there.sum(1))])
-    return starts, nodes[there].astype(np.int32), signs[there].astype(np.float32)
+    return Paths(starts, nodes[there].astype(np.int32), signs[there].astype(np.float32))
 
 
-_NO_PATHS = (np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+_NO_PATHS = Paths(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 @simd.parallel
-def train_parts(
-    embedding, output, ids, offsets, longest, parts, first_part, learning_rates, seed, epoch, window, cbow,
-    keep, thresholds, aliases, negatives, path_starts, path_nodes, path_signs, losses, counts,
-):  # fmt: skip
-    """Learn from the parts of a text from first_part on, one for each of learning_rates.
+def train_parts(embedding, output, text, beginning, learning_rates, drawing, negatives, paths):
+    """Learn from the parts of a text, one for each of learning_rates; each part's summed loss and number of examples.
 
     embedding, output  lanes.padded tables (V, width), which are changed
-    ids, offsets       the text, see EncodedText, with sentences of at most `longest` words
-    parts              part p is the sentences parts[p] to parts[p + 1]
-    negatives          0: the outputs are the inner nodes on the target's path,
-                       path_nodes[path_starts[t] : path_starts[t + 1]] with path_signs
-    losses, counts     (parts,) take each part's summed loss and number of examples
+    text               a Text
+    beginning          seed and epoch, from which the random numbers of each part follow, and the first part
+    drawing            a draws.Drawing
+    negatives          how many are drawn; 0: the outputs are the inner nodes on the target's path
+    paths              the Paths to all words
     """
+    seed, epoch, first_part = beginning
+    losses, counts = np.zeros(len(learning_rates)), np.zeros(len(learning_rates), np.int64)
+    ids, offsets, longest, parts = text
     for p in prange(len(learning_rates)):
         part = first_part + p
-        kept, inputs, starts, outputs = draws.buffers(window, negatives, longest)
+        buffers = draws.buffers(drawing.window, negatives, longest)
+        _, inputs, starts, outputs = buffers
         state = draws.first_state(seed, epoch, part)
         loss, count = 0.0, 0
         for sentence in range(parts[part], parts[part + 1]):
             words = ids[offsets[sentence] : offsets[sentence + 1]]
-            examples, state = draws.draw_examples(
-                words, keep, thresholds, aliases, window, cbow, state, kept, inputs, starts, outputs
-            )
+            examples, state = draws.draw_examples(words, drawing, state, buffers)
             if negatives:
                 loss += learn_negative_sampling(embedding, output, inputs, starts, outputs, examples, learning_rates[p])
             else:
-                loss += learn_hierarchical(
-                    embedding, output, inputs, starts, outputs, examples, learning_rates[p],
-                    path_starts, path_nodes, path_signs,
-                )  # fmt: skip
+                rate = learning_rates[p]
+                loss += learn_hierarchical(embedding, output, inputs, starts, outputs, examples, rate, paths)
             count += examples
         losses[p], counts[p] = loss, count
+    return losses, counts
 
 
 @simd.serial
 def learn_negative_sampling(embedding, output, inputs, starts, outputs, examples, learning_rate):
     """A step for each example: outputs[e, 0] is right, the others wrong. Returns the summed loss."""
-    hidden, gradient = _scratch(embedding), _scratch(embedding)
     size = outputs.shape[1]
-    coefficients, signs = np.empty(size, np.float32), np.full(size, -_ONE)
+    scratch = _row(embedding), _row(embedding), np.empty(size, np.float32)
+    signs = np.full(size, -_ONE)
     signs[0] = _ONE
     likelihood, loss = 1.0, 0.0
     for e in range(examples):
-        likelihood *= _step(
-            embedding, output, inputs, starts[e], starts[e + 1], outputs[e], signs, 0, size, learning_rate,
-            hidden, gradient, coefficients,
-        )  # fmt: skip
+        bag = inputs[starts[e] : starts[e + 1]]
+        likelihood *= _step(embedding, output, bag, outputs[e], signs, learning_rate, scratch)
         if likelihood < 1e-200:  # one logarithm for dozens of examples
             loss -= math.log(likelihood)
             likelihood = 1.0
@@ -122,20 +136,16 @@ def learn_negative_sampling(embedding, output, inputs, starts, outputs, examples
 
 
 @simd.serial
-def learn_hierarchical(
-    embedding, output, inputs, starts, outputs, examples, learning_rate, path_starts, path_nodes, path_signs
-):
+def learn_hierarchical(embedding, output, inputs, starts, outputs, examples, learning_rate, paths):
     """A step for each example: the decisions on the path to outputs[e, 0]. Returns the summed loss."""
-    hidden, gradient = _scratch(embedding), _scratch(embedding)
-    coefficients = np.empty(_DEEPEST, np.float32)
+    scratch = _row(embedding), _row(embedding), np.empty(_DEEPEST, np.float32)
     likelihood, loss = 1.0, 0.0
     for e in range(examples):
         target = outputs[e, 0]
-        first, last = path_starts[target], path_starts[target + 1]
-        likelihood *= _step(
-            embedding, output, inputs, starts[e], starts[e + 1], path_nodes, path_signs, first, last, learning_rate,
-            hidden, gradient, coefficients,
-        )  # fmt: skip
+        first, last = paths.starts[target], paths.starts[target + 1]
+        bag = inputs[starts[e] : starts[e + 1]]
+        nodes, signs = paths.nodes[first:last], paths.signs[first:last]
+        likelihood *= _step(embedding, output, bag, nodes, signs, learning_rate, scratch)
         if likelihood < 1e-200:
             loss -= math.log(likelihood)
             likelihood = 1.0
@@ -143,30 +153,29 @@ def learn_hierarchical(
 
 
 @simd.inline
-def _step(
-    embedding, output, inputs, first, last, rows, signs, first_row, last_row, learning_rate,
-    hidden, gradient, coefficients,
-):  # fmt: skip
-    """One example: inputs[first:last] decide on rows[first_row:last_row]. Returns Π σ(s v·h)."""
+def _step(embedding, output, inputs, rows, signs, learning_rate, scratch):
+    """One example: the inputs' mean h decides on the rows v of output, each of its sign s. Returns Π σ(s v·h).
+
+    scratch  room for h, for its gradient, and for a coefficient of each row
+    """
+    hidden, gradient, coefficients = scratch
     width = embedding.shape[1]
-    share = _ONE / np.float32(last - first)
+    share = _ONE / np.float32(len(inputs))
     for column in range(0, width, lanes.WIDTH):
         total = lanes.zero()
-        for i in range(first, last):
+        for i in range(len(inputs)):
             total = lanes.multiply_add(lanes.broadcast(share), lanes.load(embedding, inputs[i], column), total)
         lanes.store(total, hidden, 0, column)
 
-    decisions = last_row - first_row
+    decisions = len(rows)
     for k in range(decisions):
         total = lanes.zero()
         for column in range(0, width, lanes.WIDTH):
-            total = lanes.multiply_add(
-                lanes.load(hidden, 0, column), lanes.load(output, rows[first_row + k], column), total
-            )
+            total = lanes.multiply_add(lanes.load(hidden, 0, column), lanes.load(output, rows[k], column), total)
         coefficients[k] = lanes.sum(total)
     likelihood = 1.0
     for k in range(decisions):
-        sign = signs[first_row + k]
+        sign = signs[k]
         right = simd.sigmoid(sign * coefficients[k])
         likelihood *= max(right, _SMALLEST)
         coefficients[k] = learning_rate * sign * (_ONE - right)
@@ -174,14 +183,14 @@ def _step(
     for column in range(0, width, lanes.WIDTH):
         h, total = lanes.load(hidden, 0, column), lanes.zero()
         for k in range(decisions):  # before any of the rows changes: one may be there twice
-            row = lanes.load(output, rows[first_row + k], column)
+            row = lanes.load(output, rows[k], column)
             total = lanes.multiply_add(lanes.broadcast(coefficients[k]), row, total)
         for k in range(decisions):
-            row = lanes.load(output, rows[first_row + k], column)
+            row = lanes.load(output, rows[k], column)
             changed = lanes.multiply_add(lanes.broadcast(coefficients[k]), h, row)
-            lanes.store(changed, output, rows[first_row + k], column)
+            lanes.store(changed, output, rows[k], column)
         lanes.store(total, gradient, 0, column)
-    for i in range(first, last):
+    for i in range(len(inputs)):
         for column in range(0, width, lanes.WIDTH):
             row = lanes.load(embedding, inputs[i], column)
             changed = lanes.multiply_add(lanes.broadcast(share), lanes.load(gradient, 0, column), row)
@@ -190,6 +199,6 @@ def _step(
 
 
 @simd.inline
-def _scratch(table):
+def _row(table):
     """A row as wide as a table's."""
     return np.empty((1, table.shape[1]), np.float32)

@@ -118,7 +118,8 @@ def drawn(sentence, window=2, cbow=False, negatives=3, counts=(5, 4, 3, 2, 1), s
     buffers = draws.buffers(window, negatives, len(sentence))
     state = draws.first_state(seed, 0, 0)
     sentence = np.array(sentence, np.int32)
-    n, _ = draws.draw_examples(sentence, keep, *noise, window, cbow, np.uint64(state), *buffers)
+    drawing = draws.Drawing(keep, *noise, window, cbow)
+    n, _ = draws.draw_examples(sentence, drawing, np.uint64(state), buffers)
     _, inputs, starts, outputs = buffers
     return [inputs[starts[e] : starts[e + 1]].tolist() for e in range(n)], outputs[:n].copy()
 

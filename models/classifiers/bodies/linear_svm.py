@@ -79,9 +79,8 @@ class LinearSVM(LinearClassifier):
         parameters = np.zeros((len(classes), matrix.shape[1] + 1))  # the last column is the bias
         seeds = rng.integers(1, 2**62, len(classes))
         settings = self.squared, self.tolerance, self.max_epochs
-        _dual_coordinate_descent(
-            matrix.values, matrix.columns, matrix.starts, signs, costs, seeds, *settings, parameters
-        )
+        texts = matrix.values, matrix.columns, matrix.starts
+        _dual_coordinate_descent(texts, signs, costs, seeds, settings, parameters)
         return np.ascontiguousarray(parameters[:, :-1].T), parameters[:, -1].copy()
 
     def _sharpness(self, matrix: SparseMatrix, labels, weights, rng) -> float:
@@ -108,16 +107,23 @@ class LinearSVM(LinearClassifier):
 
 
 @simd.parallel
-def _dual_coordinate_descent(values, columns, starts, signs, costs, seeds, squared, tolerance, max_epochs, parameters):
-    """Fill parameters (classes, terms + 1); signs and costs (classes, texts)."""
+def _dual_coordinate_descent(matrix, signs, costs, seeds, settings, parameters):
+    """Fill parameters (classes, terms + 1).
+
+    matrix        values, columns and starts of the texts' SparseMatrix
+    signs, costs  (classes, texts)
+    settings      squared, tolerance and max_epochs of the LinearSVM
+    """
     for c in prange(len(parameters)):
-        _one_class(values, columns, starts, signs[c], costs[c], seeds[c], squared, tolerance, max_epochs, parameters[c])
+        _one_class(matrix, signs[c], costs[c], seeds[c], settings, parameters[c])
 
 
 @simd.serial
-def _one_class(values, columns, starts, signs, costs, seed, squared, tolerance, max_epochs, w):
+def _one_class(matrix, signs, costs, seed, settings, w):
     """w = Σ_i α_i y_i x_i, where α minimises ½ αᵀQ̄α - Σ α, 0 ≤ α_i ≤ U_i:  Q̄_ij = y_i y_j x_iᵀx_j + [i = j]·D_i;
     U_i = C_i and D_i = 0, or, squared, U_i = ∞ and D_i = 1/(2C_i)."""
+    values, columns, starts = matrix
+    squared, tolerance, max_epochs = settings
     texts = len(signs)
     alpha, order, curvature = np.zeros(texts), np.arange(texts), np.zeros(texts)
     for i in range(texts):

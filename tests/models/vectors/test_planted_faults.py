@@ -85,10 +85,8 @@ def check_step(step):
     for (inputs, rows), expected in zip(EXAMPLES, EXPECTED, strict=True):
         embedding, output = EMBEDDING.copy(), OUTPUT.copy()
         scratch = [np.zeros((1, 16), np.float32), np.zeros((1, 16), np.float32), np.zeros(8, np.float32)]
-        ids = np.array([9, *inputs], np.int32)
-        likelihood = step(
-            embedding, output, ids, 1, len(ids), np.array(rows, np.int32), SIGNS, 0, len(rows), LEARNING_RATE, *scratch
-        )
+        ids, nodes = np.array(inputs, np.int32), np.array(rows, np.int32)
+        likelihood = step(embedding, output, ids, nodes, SIGNS[: len(rows)], LEARNING_RATE, scratch)
         assert -np.log(likelihood) == pytest.approx(loss(EMBEDDING, OUTPUT, inputs, rows), rel=1e-5)
         for now, before, gradient in zip((embedding, output), (EMBEDDING, OUTPUT), expected, strict=True):
             np.testing.assert_allclose(now - before, -LEARNING_RATE * gradient, rtol=1e-4, atol=1e-6)
@@ -103,10 +101,9 @@ def test_the_compiled_kernels_make_that_step():
     for (inputs, rows), expected in zip(EXAMPLES, EXPECTED, strict=True):
         embedding, output = EMBEDDING.copy(), OUTPUT.copy()
         starts = np.array([0, len(inputs)], np.int64)
-        found = hogwild.learn_hierarchical(
-            embedding, output, np.array(inputs, np.int32), starts, np.zeros((1, 1), np.int32), 1, LEARNING_RATE,
-            np.array([0, len(rows)], np.int64), np.array(rows, np.int32), SIGNS,
-        )  # fmt: skip
+        paths = hogwild.Paths(np.array([0, len(rows)], np.int64), np.array(rows, np.int32), SIGNS)
+        ids, outputs = np.array(inputs, np.int32), np.zeros((1, 1), np.int32)
+        found = hogwild.learn_hierarchical(embedding, output, ids, starts, outputs, 1, LEARNING_RATE, paths)
         assert found == pytest.approx(loss(EMBEDDING, OUTPUT, inputs, rows), rel=1e-5)
         for now, before, gradient in zip((embedding, output), (EMBEDDING, OUTPUT), expected, strict=True):
             np.testing.assert_allclose(now - before, -LEARNING_RATE * gradient, rtol=1e-4, atol=1e-6)
@@ -114,8 +111,8 @@ def test_the_compiled_kernels_make_that_step():
 
 COEFFICIENT = "learning_rate * sign * (_ONE - right)"
 ADDED = "            total = lanes.multiply_add(lanes.broadcast(coefficients[k]), row, total)\n"
-STORED = "            lanes.store(changed, output, rows[first_row + k], column)\n"
-INPUTS = "    for i in range({}, last):\n        for column in range(0, width, lanes.WIDTH):\n"
+STORED = "            lanes.store(changed, output, rows[k], column)\n"
+INPUTS = "    for i in range({}len(inputs)):\n        for column in range(0, width, lanes.WIDTH):\n"
 LIKELIHOOD = "likelihood {} max(right, _SMALLEST)"
 FAULTS = {
     "factor 2": [(COEFFICIENT, f"2 * {COEFFICIENT}")],
@@ -126,17 +123,17 @@ FAULTS = {
     "no learning rate": [(COEFFICIENT, "sign * (_ONE - right)")],
     "a coarse table of sigmoids": [(COEFFICIENT, "learning_rate * sign * (_ONE - np.round(right * 50) / 50)")],
     "the first decision left out": [("(decisions):  # before", "(1, decisions):  # before")],
-    "the sum of the inputs instead of their mean": [("share = _ONE / np.float32(last - first)", "share = _ONE")],
+    "the sum of the inputs instead of their mean": [("share = _ONE / np.float32(len(inputs))", "share = _ONE")],
     "the inputs' gradient not shared, as in the C program": [
         ("lanes.broadcast(share), lanes.load(gradient", "lanes.broadcast(_ONE), lanes.load(gradient")
     ],
-    "the first input not updated": [(INPUTS.format("first"), INPUTS.format("first + 1"))],
+    "the first input not updated": [(INPUTS.format(""), INPUTS.format("1, "))],
     "the inputs' gradient from rows that have changed already": [
         (STORED, f"{STORED}            total = lanes.multiply_add(lanes.broadcast(coefficients[k]), changed, total)\n"),
         (ADDED, ""),
     ],
     "a row that is there twice updated once": [
-        (STORED, STORED.replace("changed", "changed - row + OUTPUT[rows[first_row + k], column : column + 16]"))
+        (STORED, STORED.replace("changed", "changed - row + OUTPUT[rows[k], column : column + 16]"))
     ],
     "the output not updated": [(STORED, "")],
     "the loss of the last decision only": [(LIKELIHOOD.format("*="), LIKELIHOOD.format("="))],
@@ -170,7 +167,7 @@ def check_cell(fit):
     found, sums = [table.copy() for table in GLOVE], [total.copy() for total in SUMS]
     i, j, log, weight = CELL
     cell = (np.array([i], np.int32), np.array([j], np.int32), np.float32([log]), np.float32([weight]))
-    assert fit(*found, *sums, *cell, LEARNING_RATE).sum() == pytest.approx(glove_loss(tables), rel=1e-5)
+    assert fit(tuple(found), tuple(sums), cell, LEARNING_RATE).sum() == pytest.approx(glove_loss(tables), rel=1e-5)
     for now, before, total, started, slope in zip(found, GLOVE, sums, SUMS, slopes, strict=True):
         np.testing.assert_allclose(total, started + slope**2, rtol=1e-4)
         expected = before - LEARNING_RATE * slope / np.sqrt(started + slope**2)
