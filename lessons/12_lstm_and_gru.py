@@ -345,7 +345,7 @@ class FirstDigit(nn.Module):
         return self.output(states[:, -1])
 
 
-def remembers(length, steps, layer=nn.LSTM, prepare=None, batch_size=32):
+def remembers(length, steps, layer=nn.LSTM, prepare=None, batch_size=64):
     """Accuracy on new sequences after that many steps of training; prepare sets first values."""
     mg.manual_seed(0)
     digits = np.random.default_rng(0)
