@@ -23,7 +23,6 @@ def at_reduced_size(monkeypatch):
 def tensors(names):
     assert names["accuracy"] > 0.7
     assert names["wrong"] > 1000 * names["right"]  # the planted bug
-    assert names["seconds"]["loops"] > 10 * names["seconds"]["a product"]
 
 
 def derivatives(names):
