@@ -148,12 +148,11 @@ def _download_url(source: Url) -> bytes:
         if len(data) < total:
             raise OSError(f"the connection broke after {len(data)} of {total} bytes")
         return data
-    except http.client.IncompleteRead as error:  # since Python 3.14, where the connection broke
-        got, rest = len(error.partial), error.expected or 0
-        broke = f"the connection broke after {got} of {got + rest} bytes"
-        raise DataError(f"cannot fetch {source.url} ({broke}). {_what_to_do(source)}") from None
     except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
-        reason = getattr(error, "reason", None) or error
+        reason: object = getattr(error, "reason", None) or error
+        if isinstance(error, http.client.IncompleteRead):  # since Python 3.14, where the connection broke
+            got = len(error.partial)
+            reason = f"the connection broke after {got} of {got + (error.expected or 0)} bytes"
         raise DataError(f"cannot fetch {source.url} ({reason}). {_what_to_do(source)}") from None
 
 
